@@ -1,0 +1,100 @@
+"""Functions that make Tensors: from data, from constants, from random numbers. Names and semantics are NumPy's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .random import generator
+from .tensor import Tensor, as_array
+
+FLOAT = np.float32
+
+
+def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A new Tensor with its own copy of `data`; see `Tensor` for dtypes. Raises DtypeError, ShapeError (ragged lists)."""
+    return Tensor(as_array(data, dtype).copy(), requires_grad=requires_grad)
+
+
+def _made(array: np.ndarray, dtype: Any, requires_grad: bool) -> Tensor:
+    return Tensor(array, dtype=dtype, requires_grad=requires_grad)
+
+
+def zeros(shape: Any, dtype: Any = FLOAT, requires_grad: bool = False) -> Tensor:
+    """Zeros of `shape` (an int or a tuple)."""
+    return _made(np.zeros(shape, dtype), None, requires_grad)
+
+
+def ones(shape: Any, dtype: Any = FLOAT, requires_grad: bool = False) -> Tensor:
+    """Ones of `shape` (an int or a tuple)."""
+    return _made(np.ones(shape, dtype), None, requires_grad)
+
+
+def full(shape: Any, value: float, dtype: Any = FLOAT, requires_grad: bool = False) -> Tensor:
+    """`value` throughout `shape`."""
+    return _made(np.full(shape, value, dtype), None, requires_grad)
+
+
+def eye(n: int, m: int | None = None, dtype: Any = FLOAT, requires_grad: bool = False) -> Tensor:
+    """Ones on the diagonal of an (n, m) matrix, zeros elsewhere."""
+    return _made(np.eye(n, m, dtype=dtype), None, requires_grad)
+
+
+def arange(*bounds: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """arange(stop), arange(start, stop) or arange(start, stop, step): integers give int64, others float32."""
+    array = np.arange(*bounds)
+    return _made(array, dtype or (FLOAT if array.dtype.kind == "f" else None), requires_grad)
+
+
+def linspace(start: float, stop: float, num: int = 50, dtype: Any = FLOAT, requires_grad: bool = False) -> Tensor:
+    """`num` numbers evenly from `start` to `stop`, both included."""
+    return _made(np.linspace(start, stop, num), dtype, requires_grad)
+
+
+def rand(*shape: Any, dtype: Any = FLOAT, requires_grad: bool = False, rng: Any = None) -> Tensor:
+    """Uniform in [0, 1): rand(2, 3) or rand((2, 3)). `rng`: seed, Generator or None for `tg.manual_seed`'s."""
+    return _made(generator(rng).random(_shape(shape), _drawn(dtype)), dtype, requires_grad)
+
+
+def randn(*shape: Any, dtype: Any = FLOAT, requires_grad: bool = False, rng: Any = None) -> Tensor:
+    """Normal with mean 0 and deviation 1: randn(2, 3) or randn((2, 3)). `rng` as in `rand`."""
+    return _made(generator(rng).standard_normal(_shape(shape), _drawn(dtype)), dtype, requires_grad)
+
+
+def _shape(given: tuple) -> tuple:
+    return tuple(given[0]) if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
+
+
+def _drawn(dtype: Any) -> Any:
+    return np.float64 if np.dtype(dtype) == np.float64 else np.float32
+
+
+def zeros_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of the shape and dtype of `x`."""
+    array = as_array(x)
+    return zeros(array.shape, dtype or array.dtype, requires_grad)
+
+
+def ones_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones of the shape and dtype of `x`."""
+    array = as_array(x)
+    return ones(array.shape, dtype or array.dtype, requires_grad)
+
+
+def full_like(x: Any, value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """`value` in the shape and dtype of `x`."""
+    array = as_array(x)
+    return full(array.shape, value, dtype or array.dtype, requires_grad)
+
+
+def rand_like(x: Any, requires_grad: bool = False, rng: Any = None) -> Tensor:
+    """Uniform numbers in the shape and dtype of `x`."""
+    array = as_array(x)
+    return rand(array.shape, dtype=array.dtype, requires_grad=requires_grad, rng=rng)
+
+
+def randn_like(x: Any, requires_grad: bool = False, rng: Any = None) -> Tensor:
+    """Normal numbers in the shape and dtype of `x`."""
+    array = as_array(x)
+    return randn(array.shape, dtype=array.dtype, requires_grad=requires_grad, rng=rng)

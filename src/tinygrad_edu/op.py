@@ -1,0 +1,242 @@
+"""An operation is a row: its forward, one vector-Jacobian product (vjp) per input, and where it is tested.
+
+From the row follow the Python function, the Tensor method, the operator, the NumPy name, the gradient test and the line
+in the documentation. `apply` is the one door through which every operation passes, whatever it is given: it asks the
+first input that can record (a Tensor, a Value, a traced array) to record it; what that input holds goes through
+the same door again; plain arrays and floats are computed. No row knows what its payload is.
+
+A vjp has the form `vjp(g, out, x, ..., **params)`: the upstream gradient, the output, the inputs. It never un-broadcasts,
+checks or casts: the engine does. An argument that the formula does not read is written with a leading underscore
+(`lambda g, _out, x, _y: ...`); what is not read may be overwritten before the backward.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .domains import Case
+from .graph import Recorder
+
+NO_PARAMS: dict[str, Any] = {}
+OPS: dict[str, Op] = {}
+
+
+class Op:
+    """One row. `arity` is None for operations on a sequence of tensors (concatenate); `joint` is a vjp that gives the
+    gradients of all inputs at once; `view` says that the output may share memory with the first input; `stash` that
+    the forward returns (output, what only its vjp kernel needs)."""
+
+    __slots__ = ("name", "forward", "scalar", "vjps", "joint", "kernel_vjp", "inputs", "arity", "defaults", "domain",
+                 "cases", "kinks", "view", "stash", "dunder", "method", "numpy", "doc", "function", "_read", "symbol")
+
+    def __init__(self, name: str, forward: Callable, *, vjps: tuple | None, domain: tuple, cases: tuple[Case, ...] | None,
+                 inputs: tuple[str, ...], joint: Callable | None = None, scalar: Callable | None = None,
+                 defaults: dict[str, Any] = NO_PARAMS, kinks: str = "", view: bool = False, stash: bool = False,
+                 dunder: str | None = None, method: bool = True, numpy: str | None = None, doc: str = "",
+                 variadic: bool = False, symbol: str | None = None) -> None:
+        self.name, self.forward, self.scalar = name, forward, scalar
+        self.vjps, self.joint = vjps, joint
+        self.kernel_vjp = getattr(forward, "vjp", None)
+        self.inputs, self.arity = inputs, None if variadic else len(inputs)
+        self.defaults, self.domain, self.cases, self.kinks = defaults, domain, cases, kinks
+        self.view, self.stash = view, stash
+        self.dunder, self.method, self.numpy, self.doc = dunder, method, numpy or name, doc
+        self.symbol = symbol or name
+        self.function: Any = None
+        self._read = _arguments_read((*(vjps or ()), joint))
+
+    @property
+    def differentiable(self) -> bool:
+        return self.vjps is not None or self.joint is not None
+
+    @property
+    def reads_output(self) -> bool:
+        """Whether some formula reads the output."""
+        return 1 in self._read or (None in self._read)
+
+    def reads_input(self, position: int) -> bool:
+        """Whether some formula reads the input at `position`."""
+        return position + 2 in self._read or None in self._read
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}({', '.join((*self.inputs, *self.defaults))})>"
+
+
+def _arguments_read(formulas: tuple) -> frozenset:
+    """The positions of the arguments that the formulas read; None stands for "any" (a formula with *args)."""
+    read: set[int | None] = set()
+    for formula in formulas:
+        if formula is None:
+            continue
+        code = getattr(formula, "__code__", None)
+        if code is None or (code.co_flags & inspect.CO_VARARGS and not _star_name(code).startswith("_")):
+            read.add(None)
+        if code is not None:
+            names = code.co_varnames[:code.co_argcount]
+            read.update(position for position, name in enumerate(names) if not name.startswith("_"))
+    return frozenset(read)
+
+
+def _star_name(code: Any) -> str:
+    return code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
+
+
+# --------------------------------------------------------------------------------------------------------- the door
+
+def apply(op: Op, inputs: tuple, params: dict[str, Any] = NO_PARAMS) -> Any:
+    """Run `op`: recorded by the first input that records, computed at once on plain arrays and floats."""
+    for x in inputs:
+        if isinstance(x, Recorder):
+            return x.record(op, inputs, params)
+    for x in inputs:
+        if type(x) is not float and type(x) is not int and type(x) is not bool:
+            return op.forward(*inputs, **params) if params else op.forward(*inputs)
+    return on_scalars(op, inputs, params)
+
+
+def on_scalars(op: Op, inputs: tuple, params: dict[str, Any]) -> Any:
+    """`op` on Python numbers, giving a Python number. Where `math` raises, the IEEE answer (inf, nan) is given instead."""
+    if op.scalar is not None:
+        try:
+            return op.scalar(*inputs, **params)
+        except (ValueError, OverflowError, ZeroDivisionError):
+            pass
+    with np.errstate(all="ignore"):
+        out = op.forward(*(np.float64(x) if type(x) is not bool else x for x in inputs), **params)
+    return out[0].item() if op.stash else (out.item() if np.ndim(out) == 0 else out)
+
+
+# ---------------------------------------------------------------------------------------------------- making a row
+
+def register(op: Op, function: Callable) -> Any:
+    """Enter `op` in the table and give its public function a name, a docstring and a way back to the row."""
+    if not op.domain and not op.cases:
+        raise ValueError(f"{op.name}: a row needs a test domain. Add domain=Reals(low, high) (see domains.py) to its row.")
+    if op.name in OPS:
+        raise ValueError(f"{op.name}: there is a row of this name already.")
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = op.doc or f"{op.name}, element by element. Any shape, any float dtype."
+    function.__module__ = "tinygrad_edu"
+    function.op = op  # type: ignore[attr-defined]
+    op.function = function
+    OPS[op.name] = op
+    if op.dunder:
+        _attach_operator(op.dunder, function)
+    return function
+
+
+def _attach_operator(dunder: str, function: Callable) -> None:
+    """Give every recording payload the operator, and its reflection where Python has one."""
+
+    def operator(self: Any, *other: Any) -> Any:
+        return function(self, *other)
+
+    def reflected(self: Any, other: Any) -> Any:
+        return function(other, self)
+
+    setattr(Recorder, f"__{dunder}__", operator)
+    if dunder in ("add", "sub", "mul", "truediv", "pow", "matmul"):
+        setattr(Recorder, f"__r{dunder}__", reflected)
+
+
+def unary(name: str, forward: Callable, *, vjp: Callable | None, domain: Any, **rest: Any) -> Any:
+    """A row of one input, element by element: `vjp(g, out, x)`."""
+    op = Op(name, forward, vjps=vjp and (vjp,), domain=(domain,), cases=None, inputs=("x",), **rest)
+    if op.defaults:
+        return register(op, _with_params(op))
+
+    def function(x: Any) -> Any:
+        return apply(op, (x,))
+
+    return register(op, function)
+
+
+def binary(name: str, forward: Callable, *, vjp: tuple | None, domain: Any, **rest: Any) -> Any:
+    """A row of two inputs that broadcast against each other: `vjp=(for x, for y)`, each `(g, out, x, y)`."""
+    domains = domain if isinstance(domain, tuple) else (domain, domain)
+    op = Op(name, forward, vjps=vjp, domain=domains, cases=None, inputs=("x", "y"), **rest)
+
+    def function(x: Any, y: Any) -> Any:
+        return apply(op, (x, y))
+
+    return register(op, function)
+
+
+def row(name: str, forward: Callable, *, vjp: Any, domain: Any, cases: tuple[Case, ...], inputs: tuple[str, ...] = ("x",),
+        **rest: Any) -> Any:
+    """A row of any other form: `cases` say on which shapes and parameters it is tested.
+
+    `vjp` is one formula per input, or a single function for one input.
+    """
+    vjps = vjp if vjp is None or isinstance(vjp, tuple) else (vjp,)
+    domains = domain if isinstance(domain, tuple) else (domain,) * len(inputs)
+    op = Op(name, forward, vjps=vjps, domain=domains, cases=cases, inputs=inputs, **rest)
+    return register(op, _with_params(op))
+
+
+def variadic(name: str, forward: Callable, *, vjp: Callable, domain: Any, cases: tuple[Case, ...], **rest: Any) -> Any:
+    """A row over a sequence of tensors; `vjp(g, out, *inputs, **params)` gives the gradients of all of them."""
+    op = Op(name, forward, vjps=None, joint=vjp, domain=(domain,), cases=cases, inputs=("tensors",), variadic=True, **rest)
+
+    def function(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        return apply(op, tuple(tensors), bind(op, args, kwargs, first=1))
+
+    return register(op, function)
+
+
+def _with_params(op: Op) -> Callable:
+    arity = len(op.inputs)
+    defaults = op.defaults
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if len(args) == arity and not kwargs:
+            return apply(op, args, defaults)
+        inputs = args[:arity]
+        if len(inputs) < arity:
+            inputs = _named_inputs(op, inputs, kwargs)
+        return apply(op, inputs, bind(op, args[arity:], kwargs, first=arity))
+
+    function.__signature__ = _signature(op)  # type: ignore[attr-defined]
+    return function
+
+
+def _signature(op: Op) -> inspect.Signature:
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    names = [inspect.Parameter(name.rstrip("?"), kind, default=None if name.endswith("?") else inspect.Parameter.empty)
+             for name in op.inputs]
+    return inspect.Signature([*names, *(inspect.Parameter(p, kind, default=d) for p, d in op.defaults.items())])
+
+
+def _named_inputs(op: Op, inputs: tuple, kwargs: dict[str, Any]) -> tuple:
+    """Complete the inputs from keywords; an input written `bias?` in its row may be left out."""
+    found = list(inputs)
+    for name in op.inputs[len(inputs):]:
+        plain = name.rstrip("?")
+        if plain in kwargs:
+            found.append(kwargs.pop(plain))
+        elif name.endswith("?"):
+            found.append(None)
+        else:
+            raise TypeError(f"{op.name}() needs {plain}: call it as {op.name}{_signature(op)}.")
+    return tuple(found)
+
+
+def bind(op: Op, args: tuple, kwargs: dict[str, Any], *, first: int) -> dict[str, Any]:
+    """The parameters of a call, complete and in the row's order; unknown and doubled ones are refused by name."""
+    defaults = op.defaults
+    if not args and not kwargs:
+        return defaults
+    if len(args) > len(defaults):
+        raise TypeError(f"{op.name}() takes {first + len(defaults)} arguments and got {first + len(args)}: "
+                        f"{op.name}{_signature(op)}.")
+    given = dict(zip(defaults, args))
+    for key in kwargs:
+        if key not in defaults:
+            raise TypeError(f"{op.name}() has no parameter {key!r}: call it as {op.name}{_signature(op)}.")
+        if key in given:
+            raise TypeError(f"{op.name}() got {key!r} twice, by position and by name.")
+    return {**defaults, **given, **kwargs}

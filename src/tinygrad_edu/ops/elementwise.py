@@ -1,0 +1,161 @@
+"""Rows: exponentials, trigonometry and activations, element by element.
+
+To add an operation, write its row here: name, forward, d out / d x times g, and where it is tested. With a row of the same
+name in csrc/ops.def, list it in kernels/elementwise.py and pass `kernels.<name>` as the forward.
+"""
+
+import math
+
+import numpy as np
+
+from .. import kernels
+from ..domains import Reals
+from ..kernels import reference
+from ..op import unary
+from .arithmetic import nothing, where
+
+LN2, LN10 = math.log(2), math.log(10)
+TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
+
+# ------------------------------------------------------------------------------------------ exponentials and roots
+
+exp = unary(
+    "exp", kernels.exp, scalar=math.exp,
+    vjp=lambda g, out, _x: g * out, domain=Reals(-4, 4))
+expm1 = unary(
+    "expm1", kernels.expm1, scalar=math.expm1,
+    vjp=lambda g, out, _x: g * (out + 1), domain=Reals(-4, 4))
+log = unary(
+    "log", kernels.log, scalar=math.log,
+    vjp=lambda g, _out, x: g / x, domain=Reals(0.25, 4))
+log1p = unary(
+    "log1p", kernels.log1p, scalar=math.log1p,
+    vjp=lambda g, _out, x: g / (1 + x), domain=Reals(-0.7, 4))
+log2 = unary(
+    "log2", kernels.log2, scalar=math.log2,
+    vjp=lambda g, _out, x: g / (x * LN2), domain=Reals(0.25, 4))
+log10 = unary(
+    "log10", kernels.log10, scalar=math.log10,
+    vjp=lambda g, _out, x: g / (x * LN10), domain=Reals(0.25, 4))
+sqrt = unary(
+    "sqrt", kernels.sqrt, scalar=math.sqrt,
+    vjp=lambda g, out, _x: g / (2 * out), domain=Reals(0.25, 4), kinks="inf at 0")
+rsqrt = unary(
+    "rsqrt", kernels.rsqrt, scalar=lambda x: 1 / math.sqrt(x),
+    vjp=lambda g, out, x: g * (-0.5) * out / x, domain=Reals(0.25, 4), kinks="-inf at 0")
+
+# ---------------------------------------------------------------------------------------------------- trigonometry
+
+sin = unary("sin", kernels.sin, scalar=math.sin, vjp=lambda g, _out, x: g * cos(x), domain=Reals(-4, 4))
+cos = unary("cos", kernels.cos, scalar=math.cos, vjp=lambda g, _out, x: -g * sin(x), domain=Reals(-4, 4))
+tan = unary(
+    "tan", kernels.tan, scalar=math.tan,
+    vjp=lambda g, out, _x: g * (1 + out * out), domain=Reals(-1.2, 1.2))
+arcsin = unary(
+    "arcsin", np.arcsin, scalar=math.asin,
+    vjp=lambda g, _out, x: g / sqrt(1 - x * x), domain=Reals(-0.8, 0.8))
+arccos = unary(
+    "arccos", np.arccos, scalar=math.acos,
+    vjp=lambda g, _out, x: -g / sqrt(1 - x * x), domain=Reals(-0.8, 0.8))
+arctan = unary(
+    "arctan", np.arctan, scalar=math.atan,
+    vjp=lambda g, _out, x: g / (1 + x * x), domain=Reals(-4, 4))
+sinh = unary("sinh", kernels.sinh, scalar=math.sinh, vjp=lambda g, _out, x: g * cosh(x), domain=Reals(-4, 4))
+cosh = unary("cosh", kernels.cosh, scalar=math.cosh, vjp=lambda g, _out, x: g * sinh(x), domain=Reals(-4, 4))
+tanh = unary(
+    "tanh", kernels.tanh, scalar=math.tanh,
+    vjp=lambda g, out, _x: g * (1 - out * out), domain=Reals(-4, 4))
+arcsinh = unary(
+    "arcsinh", np.arcsinh, scalar=math.asinh,
+    vjp=lambda g, _out, x: g / sqrt(x * x + 1), domain=Reals(-4, 4))
+arccosh = unary(
+    "arccosh", np.arccosh, scalar=math.acosh,
+    vjp=lambda g, _out, x: g / (sqrt(x - 1) * sqrt(x + 1)), domain=Reals(1.25, 4))
+arctanh = unary(
+    "arctanh", np.arctanh, scalar=math.atanh,
+    vjp=lambda g, _out, x: g / (1 - x * x), domain=Reals(-0.8, 0.8))
+erf = unary(
+    "erf", kernels.erf, scalar=math.erf,
+    vjp=lambda g, _out, x: g * TWO_OVER_SQRT_PI * exp(-x * x), domain=Reals(-3, 3))
+
+# ----------------------------------------------------------------------------------------------------- activations
+
+sigmoid = unary(
+    "sigmoid", kernels.sigmoid,
+    scalar=lambda x: 1 / (1 + math.exp(-x)) if x > -700 else math.exp(x),
+    vjp=lambda g, out, _x: g * out * (1 - out), domain=Reals(-6, 6))
+log_sigmoid = unary(
+    "log_sigmoid", kernels.log_sigmoid,
+    vjp=lambda g, _out, x: g * sigmoid(-x), domain=Reals(-6, 6))
+softplus = unary(
+    "softplus", kernels.softplus,
+    vjp=lambda g, _out, x: g * sigmoid(x), domain=Reals(-6, 6))
+relu = unary(
+    "relu", kernels.relu, scalar=lambda x: 0.0 if x <= 0 else x, symbol="ReLU",
+    vjp=lambda g, out, _x: where(out > 0, g, 0), domain=Reals(-4, 4, avoid=(0,)), kinks="0 at x = 0")
+leaky_relu = unary(
+    "leaky_relu", kernels.leaky_relu, defaults={"negative_slope": 0.01},
+    vjp=lambda g, _out, x, negative_slope: where(x > 0, g, g * negative_slope),
+    domain=Reals(-4, 4, avoid=(0,)), kinks="negative_slope at x = 0")
+elu = unary(
+    "elu", kernels.elu, defaults={"alpha": 1.0},
+    vjp=lambda g, _out, x, alpha: where(x > 0, g, g * alpha * exp(where(x > 0, 0, x))),
+    domain=Reals(-4, 4, avoid=(0,)), kinks="alpha at x = 0")
+selu = unary(
+    "selu", kernels.selu,
+    vjp=lambda g, _out, x: g * where(
+        x > 0, reference.SELU_SCALE, reference.SELU_SCALE * reference.SELU_ALPHA * exp(where(x > 0, 0, x))),
+    domain=Reals(-4, 4, avoid=(0,)), kinks="scale * alpha at x = 0")
+silu = unary(
+    "silu", kernels.silu,
+    vjp=lambda g, _out, x: g * sigmoid(x) * (1 + x * sigmoid(-x)), domain=Reals(-6, 6))
+mish = unary(
+    "mish", kernels.mish,
+    vjp=lambda g, _out, x: g * mish_slope(x, tanh(softplus(x))), domain=Reals(-6, 6))
+gelu_exact = unary(
+    "gelu_exact", kernels.gelu, method=False,
+    vjp=lambda g, _out, x: g * (normal_cdf(x) + x * normal_density(x)), domain=Reals(-4, 4),
+    doc="x times the normal distribution function of x. `gelu(x, approximate=...)` is the public name.")
+gelu_tanh = unary(
+    "gelu_tanh", kernels.gelu_tanh, method=False,
+    vjp=lambda g, _out, x: g * gelu_tanh_slope(x), domain=Reals(-4, 4),
+    doc="The tanh approximation of gelu. `gelu(x, approximate=\"tanh\")` is the public name.")
+hardtanh = unary(
+    "hardtanh", kernels.hardtanh,
+    vjp=lambda g, _out, x: where(x * x < 1, g, 0), domain=Reals(-3, 3, avoid=(-1, 1)), kinks="0 at x = -1 and x = 1")
+step = unary(
+    "step", reference.step, scalar=lambda x: 1.0 if x >= 0 else 0.0 if x < 0 else x,
+    vjp=lambda g, _out, _x: nothing(g), domain=Reals(-4, 4, avoid=(0,)), kinks="0 everywhere; step(0) = 1")
+
+
+def mish_slope(x, t):
+    """d/dx x tanh(s) with s = softplus(x) and t = tanh(s): t + x (1 - t**2) sigmoid(x)."""
+    return t + x * (1 - t * t) * sigmoid(x)
+
+
+def normal_cdf(x):
+    """The standard normal distribution function."""
+    return 0.5 * (1 + erf(x * reference.SQRT_HALF))
+
+
+def normal_density(x):
+    """The standard normal density."""
+    return exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+
+
+def gelu_tanh_slope(x):
+    """d/dx of x (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x**3)."""
+    t = tanh(reference.SQRT_2_OVER_PI * (x + reference.GELU_CUBIC * x * x * x))
+    inner = reference.SQRT_2_OVER_PI * (1 + 3 * reference.GELU_CUBIC * x * x)
+    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner
+
+
+def gelu(x, *, approximate="none"):
+    """The Gaussian error linear unit, x Phi(x); `approximate="tanh"` gives its tanh form.
+
+    Any shape, any float dtype. Source: D. Hendrycks and K. Gimpel, arXiv:1606.08415 (2016), section 2.
+    Raises ValueError for any other `approximate`.
+    """
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate={approximate!r}: expected 'none' or 'tanh'.")
+    return gelu_tanh(x) if approximate == "tanh" else gelu_exact(x)

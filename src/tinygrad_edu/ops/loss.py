@@ -1,0 +1,131 @@
+"""Rows: losses, each one node from prediction to number. The public names stand in `nn/functional.py`.
+
+`reduction`: "mean" and "sum" over all elements give shape (), "none" the elements themselves.
+"""
+
+import numpy as np
+
+from .. import kernels
+from ..domains import Integers, Reals, cases
+from ..errors import DtypeError, ShapeError
+from ..op import row
+from .arithmetic import sign, where
+from .elementwise import sigmoid
+from .reduction import log_softmax, softmax, sum
+from .shape import expand_dims
+
+REDUCED = {"reduction": "mean"}
+BOTH = ((3, 4), (3, 4))
+CASES = cases(BOTH, (*BOTH, {"reduction": "sum"}), (*BOTH, {"reduction": "none"}), ((), ()))
+
+
+def pointwise(name, formula):
+    """The forward of a loss that compares element with element: shapes must be equal, and dtypes floating."""
+
+    def forward(input, target, *, reduction):
+        x, t = np.asarray(input), np.asarray(target)
+        if x.shape != t.shape:
+            raise ShapeError(_unequal(name, x.shape, t.shape))
+        if x.dtype.kind != "f":
+            raise DtypeError(f"{name}: prediction of dtype {x.dtype}: expected float32 or float64.")
+        if reduction not in kernels.REDUCTIONS:
+            raise ValueError(f"{name}: reduction {reduction!r}: expected 'mean', 'sum' or 'none'.")
+        losses = formula(x, t if t.dtype.kind == "f" else t.astype(x.dtype))
+        if reduction == "none":
+            return losses
+        return kernels.reduced(losses, reduction)
+
+    return forward
+
+
+def _unequal(name, x, t):
+    """The message for unequal shapes, with the remedy where one is at hand."""
+    try:
+        spread = np.broadcast_shapes(x, t)
+        why = f"Broadcasting them would compare every prediction with every target, {spread}, which is seldom meant."
+    except ValueError:
+        why = "Each prediction needs its own target."
+    same = np.prod(x, dtype=int) == np.prod(t, dtype=int)
+    remedy = f" Reshape one: target.reshape{x if len(x) != 1 else f'({x[0]},)'}." if same else ""
+    return f"{name}: prediction has shape {x} and target {t}. {why}{remedy}"
+
+
+def each(g, x, reduction):
+    """The gradient of each element's loss: g itself, or its share of the mean."""
+    return g / x.size if reduction == "mean" else g
+
+
+mse_loss = row(
+    "mse_loss", pointwise("mse_loss", lambda x, t: np.square(x - t)), inputs=("input", "target"), defaults=REDUCED,
+    vjp=(lambda g, _out, x, t, reduction: each(g, x, reduction) * (2 * (x - t)),
+         lambda g, _out, x, t, reduction: each(g, x, reduction) * (2 * (t - x))),
+    domain=Reals(-4, 4), cases=CASES, method=False)
+l1_loss = row(
+    "l1_loss", pointwise("l1_loss", lambda x, t: np.abs(x - t)), inputs=("input", "target"), defaults=REDUCED,
+    vjp=(lambda g, _out, x, t, reduction: each(g, x, reduction) * sign(x - t),
+         lambda g, _out, x, t, reduction: each(g, x, reduction) * sign(t - x)),
+    domain=(Reals(1, 4), Reals(-4, -1)), cases=CASES, method=False, kinks="0 where prediction and target agree")
+binary_cross_entropy_with_logits = row(
+    "binary_cross_entropy_with_logits",
+    pointwise("binary_cross_entropy_with_logits", lambda x, t: kernels.softplus(x) - _times(x, t)),
+    inputs=("input", "target"), defaults=REDUCED,
+    vjp=(lambda g, _out, x, t, reduction: each(g, x, reduction) * (sigmoid(x) - t),
+         lambda g, _out, x, _t, reduction: each(g, x, reduction) * -x),
+    domain=(Reals(-4, 4), Reals(0, 1)), cases=CASES, method=False)
+hinge_loss = row(
+    "hinge_loss", pointwise("hinge_loss", lambda x, t: np.maximum(1 - x * t, 0)), inputs=("input", "target"),
+    defaults=REDUCED,
+    vjp=(lambda g, _out, x, t, reduction: where(x * t < 1, each(g, x, reduction) * -t, 0),
+         lambda g, _out, x, t, reduction: where(x * t < 1, each(g, x, reduction) * -x, 0)),
+    domain=(Reals(-3, 3), Reals(1.1, 2)), cases=CASES, method=False, kinks="0 at a margin of exactly 1")
+
+
+def _times(x, t):
+    """x * t, and 0 where t is 0, so that an infinite logit costs nothing where it is right."""
+    return np.where(t == 0, 0, x * t)
+
+
+# ------------------------------------------------------------------------------------------------- cross-entropy
+
+def distribution(logits, target, smoothing):
+    """(N, C): the class indices as one-hot rows, or the probabilities, mixed with the uniform distribution."""
+    n_classes = logits.shape[1]
+    rows = target if len(target.shape) == 2 else one_hot(target, n_classes=n_classes, dtype=logits.dtype)
+    return rows * (1 - smoothing) + smoothing / n_classes if smoothing else rows
+
+
+def each_row(g, x, reduction):
+    """(N, 1) or (): the gradient of each row's loss."""
+    if reduction == "none":
+        return expand_dims(g, axis=-1)
+    return g / x.shape[0] if reduction == "mean" else g
+
+
+def _cross_entropy_logits(g, _out, x, target, label_smoothing, reduction):
+    """softmax(x) sum(t) - t for the target distribution t (whose rows need not sum to 1)."""
+    t = distribution(x, target, label_smoothing)
+    return each_row(g, x, reduction) * (softmax(x) * sum(t, axis=1, keepdims=True) - t)
+
+
+one_hot = row(
+    "one_hot", lambda x, *, n_classes, dtype: np.eye(n_classes, dtype=dtype)[np.asarray(x)], vjp=None,
+    defaults={"n_classes": None, "dtype": np.float32}, method=False,
+    domain=Integers(0, 2), cases=cases(((4,), {"n_classes": 3}), ((2, 2), {"n_classes": 4})),
+    doc="Class indices (...) as rows (..., n_classes) with a single 1. No gradient.")
+cross_entropy_classes = row(
+    "cross_entropy_classes", kernels.cross_entropy, stash=True, method=False, inputs=("input", "target"),
+    defaults={"label_smoothing": 0.0, "reduction": "mean"},
+    vjp=(_cross_entropy_logits, None),
+    domain=(Reals(-4, 4), Integers(0, 2)),
+    cases=cases(((5, 3), (5,)), ((5, 3), (5,), {"reduction": "none", "label_smoothing": 0.1}),
+                ((5, 3), (5,), {"reduction": "sum"})),
+    doc="The cross-entropy of logits (N, C) against class indices (N,).")
+cross_entropy_probabilities = row(
+    "cross_entropy_probabilities", kernels.cross_entropy, stash=True, method=False, inputs=("input", "target"),
+    defaults={"label_smoothing": 0.0, "reduction": "mean"},
+    vjp=(_cross_entropy_logits,
+         lambda g, _out, x, _t, label_smoothing, reduction: each_row(g, x, reduction) * (
+             (label_smoothing - 1) * log_softmax(x))),
+    domain=(Reals(-4, 4), Reals(0, 1)),
+    cases=cases(((5, 3), (5, 3)), ((5, 3), (5, 3), {"reduction": "none", "label_smoothing": 0.1})),
+    doc="The cross-entropy of logits (N, C) against distributions (N, C).")

@@ -1,0 +1,87 @@
+"""What all optimizers share: the parameters, the learning rate, and which parameters are due for a step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..errors import DtypeError
+from ..graph import mark_written
+from ..tensor import Tensor
+
+
+class Optimizer:
+    """The base: holds parameters, checks hyperparameters, and hands groups of equal age to the step of the subclass.
+
+    `params`: an iterable of Tensors that require grad, such as `model.parameters()`. `lr` may be assigned at any time.
+    Raises ValueError for an empty list or a non-finite or negative number, TypeError for what is no Tensor.
+    """
+
+    def __init__(self, params: Iterable[Tensor], lr: float) -> None:
+        self.params = list(params)
+        if not self.params:
+            raise ValueError(f"{type(self).__name__}: there are no parameters to optimize. Pass model.parameters(); "
+                             "a generator can be used only once.")
+        for p in self.params:
+            if not isinstance(p, Tensor):
+                raise TypeError(f"{type(self).__name__}: expected Tensors, got {type(p).__name__}.")
+            if p.op is not None or p.dtype.kind != "f":
+                raise DtypeError(f"{type(self).__name__}: only leaves of a floating dtype can be optimized; got one of "
+                                 f"shape {p.shape}, dtype {p.dtype}{', computed by ' + p.op.name if p.op else ''}.")
+        if len({id(p) for p in self.params}) != len(self.params):
+            raise ValueError(f"{type(self).__name__}: a parameter stands in the list twice; it would be stepped twice.")
+        self.lr = lr
+        self._age = [0] * len(self.params)
+
+    @property
+    def lr(self) -> float:
+        """The learning rate, finite and >= 0."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._lr = self._number("lr", value)
+
+    def _number(self, name: str, value: Any, below: float = math.inf) -> float:
+        """`value` as a float in [0, below), or an error that names it."""
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not (0 <= number < below):
+            limit = "" if below == math.inf else f" and less than {below:g}"
+            raise ValueError(f"{type(self).__name__}: {name}={value!r}: expected a finite number of at least 0{limit}.")
+        return number
+
+    def zero_grad(self) -> None:
+        """Forget the gradients, so that the next backward starts from nothing."""
+        for p in self.params:
+            p.grad = None
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient; the others keep their numbers and their age."""
+        groups: dict[int, list[int]] = {}
+        for i, p in enumerate(self.params):
+            if p.grad is not None:
+                groups.setdefault(self._age[i], []).append(i)
+        for age, chosen in groups.items():
+            weights = [self.params[i].payload for i in chosen]
+            grads = [self.params[i].grad.payload for i in chosen]
+            self._update(chosen, weights, grads, age)
+            for i in chosen:
+                self._age[i] = age + 1
+                mark_written(self.params[i])
+
+    def _update(self, chosen: list[int], weights: list[np.ndarray], grads: list[np.ndarray], age: int) -> None:
+        """Step the arrays `weights` in place; `chosen` are their places in `params`, `age` the steps they have made."""
+        raise NotImplementedError
+
+    def _state(self, store: dict[int, np.ndarray], chosen: list[int], weights: list[np.ndarray]) -> list[np.ndarray]:
+        """The state arrays of the chosen parameters, zeros at first."""
+        for i, w in zip(chosen, weights):
+            if i not in store:
+                store[i] = np.zeros(w.shape, w.dtype)
+        return [store[i] for i in chosen]

@@ -1,0 +1,32 @@
+"""Where randomness comes from: NumPy's Generators, seeded where the caller wants repeatable numbers.
+
+Every function that draws takes `rng`: an int seed, a numpy Generator, or None for the package's own generator, which
+`manual_seed` sets.
+"""
+
+from typing import Any
+
+import numpy as np
+
+_package = np.random.default_rng()
+
+
+def manual_seed(n: int) -> None:
+    """Restart the package's generator from the seed `n` >= 0, so that what is drawn after it repeats."""
+    global _package
+    _package = _from_seed(n)
+
+
+def generator(rng: Any = None) -> np.random.Generator:
+    """The Generator that `rng` means: itself, one seeded with an int, or the package's own for None."""
+    if rng is None:
+        return _package
+    if isinstance(rng, np.random.Generator):
+        return rng
+    return _from_seed(rng)
+
+
+def _from_seed(n: Any) -> np.random.Generator:
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
+        raise ValueError(f"rng: expected a seed (an integer >= 0), a numpy Generator or None, got {n!r}.")
+    return np.random.default_rng(int(n))
