@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable
-from heapq import heappop, heappush
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from .errors import GraphError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .op import Op
 
 tick = itertools.count(1).__next__
+_made_at = attrgetter("seq")
 
 
 class Recorder:
@@ -39,32 +40,55 @@ class Recorder:
 
 
 class Node(Recorder):
-    """A payload in the graph. A leaf has no `op`; `inputs` becomes None when a backward has freed the node."""
+    """A payload in the graph. A leaf has no `op`; `inputs` becomes None when a backward has freed the node.
 
-    __slots__ = ("payload", "op", "inputs", "params", "stash", "seq", "written", "grad", "requires_grad", "hooks",
-                 "__weakref__")
+    What only some kinds of node store is a class attribute here, so that a node of the other kinds pays nothing for it.
+    """
+
+    __slots__ = ("payload", "op", "inputs", "seq", "written", "grad", "__weakref__")
 
     payload: Any
     op: Op | None
     inputs: tuple | None
-    params: dict[str, Any]
-    stash: Any
     seq: int
     written: int
     grad: Any
+
+    params: dict[str, Any]  # the parameters of the operation
+    stash: Any = None  # what the forward kernel left for the vjp kernel
+    hooks: list[Callable] | None = None
     requires_grad: bool
-    hooks: list[Callable] | None
+    keeps_grad = False  # whether inner nodes keep their gradient too
+    uses_kernels = False  # whether a vjp kernel may take the place of the formula
 
-    def conform(self, contribution: Any, op: Op, position: int) -> Any:
-        """`contribution`, made to fit this node's payload, or an error that names the row that is wrong."""
-        raise NotImplementedError
+    conform: Callable | None = None
+    """conform(contribution, node): a contribution from `node`, made to fit this node's payload, or an error that names
+    the row that is wrong. None where whatever can be added fits, as it is for numbers."""
 
-    def retry(self, formula: Callable, g: Any, out: Any, values: Any, params: dict[str, Any]) -> Any:
+    def contributions(self, g: Any, create_graph: bool) -> Sequence[tuple[Node, Any]]:
+        """What this node passes on of its gradient `g`: one (input, gradient) pair for each input that wants one.
+
+        The formulas see payloads, or the nodes themselves when the derivative is to be differentiated in its turn.
+        """
+        op: Any = self.op
+        inputs: Any = self.inputs
+        if create_graph:
+            values, out = inputs, self
+        else:
+            values = [x.payload if isinstance(x, Node) else x for x in inputs]
+            out = self.payload
+        if op.joint is not None or (op.kernel_vjp is not None and self.uses_kernels and not create_graph):
+            results = _all_at_once(self, g, out, values, create_graph)
+        else:
+            results = [_one(self, vjp, g, out, values) if vjp and isinstance(x, Node) and x.requires_grad else None
+                       for x, vjp in zip(inputs, op.vjps)]
+        return [(source, result if source.conform is None else source.conform(result, self))
+                for source, result in zip(inputs, results)
+                if result is not None and isinstance(source, Node) and source.requires_grad]
+
+    def retry(self, formula: Callable, *arguments: Any) -> Any:
         """Called while a formula's ZeroDivisionError or OverflowError is handled: another way to compute it, or raise."""
         raise
-
-    def arrived(self, gradient: Any) -> None:
-        """Called on each inner node with its whole gradient. Scalars keep it for the reader; arrays do not."""
 
 
 class _WriteClock:
@@ -80,12 +104,12 @@ def mark_written(node: Node) -> None:
 
 # ---------------------------------------------------------------------------------------------- recording on and off
 
-_silent: dict[int, int] = {}
+silenced: dict[int, int] = {}  # thread -> depth of its no_grad blocks; empty almost always
 
 
 def recording() -> bool:
-    """Whether operations of this thread are recorded. The table is empty almost always, and then costs nothing."""
-    return not _silent or threading.get_ident() not in _silent
+    """Whether operations of this thread are recorded."""
+    return not silenced or threading.get_ident() not in silenced
 
 
 class no_grad:
@@ -93,15 +117,15 @@ class no_grad:
 
     def __enter__(self) -> None:
         me = threading.get_ident()
-        _silent[me] = _silent.get(me, 0) + 1
+        silenced[me] = silenced.get(me, 0) + 1
 
     def __exit__(self, *exc: object) -> None:
         me = threading.get_ident()
-        depth = _silent[me] - 1
+        depth = silenced[me] - 1
         if depth:
-            _silent[me] = depth
+            silenced[me] = depth
         else:
-            del _silent[me]
+            del silenced[me]
 
     def __call__(self, function: Callable) -> Callable:
         import functools
@@ -123,88 +147,72 @@ def propagate(root: Node, gradient: Any, *, create_graph: bool = False, retain_g
     Nodes are visited in the reverse of the order in which they were made: a node made later can only depend on nodes
     made earlier, so by the time a node is reached, every gradient that flows into it has arrived. (This is why
     recursion over the inputs, which looks simpler, is wrong: in `b = a + a; c = b + b` it would visit b before both of
-    its gradients are in.) Gradients wait in `pending` and leave it as soon as they are used.
+    its gradients are in.) Gradients wait in `arrived` and leave it as soon as they are used; what is left is the leaves'.
 
     `stop`: nodes that count as leaves here. With `create_graph` the gradients are nodes themselves, so that they can
-    be differentiated again.
+    be differentiated again. What can be refused is refused before anything is computed or freed.
     """
-    leaves: dict[Node, Any] = {}
-    ends = set(stop)
-    if root.op is None or root in ends:
-        return {root: _hooked(root, gradient)}
-    pending = {root.seq: (root, gradient)}
-    latest = [-root.seq]
-    while latest:
-        node, g = pending.pop(-heappop(latest))
+    order = _reachable(root, set(stop))
+    arrived = {root: gradient}
+    while order:
+        node = order.pop()
+        g = arrived.pop(node, None)
+        if g is None:
+            continue
         if node.hooks:
             g = _hooked(node, g)
-        node.arrived(g)
-        for source, contribution in contributions(node, g, create_graph):
-            if source.op is None or source in ends:
-                held = leaves.get(source)
-                leaves[source] = contribution if held is None else held + contribution
-                continue
-            seq = source.seq
-            waiting = pending.get(seq)
-            if waiting is None:
-                pending[seq] = (source, contribution)
-                heappush(latest, -seq)
-            else:
-                pending[seq] = (source, waiting[1] + contribution)
+        if node.keeps_grad:
+            node.grad = g
+        for source, contribution in node.contributions(g, create_graph):
+            held = arrived.get(source)
+            arrived[source] = contribution if held is None else held + contribution
         if not (retain_graph or create_graph):
             node.inputs = node.stash = None
-    return {leaf: _hooked(leaf, g) if leaf.hooks else g for leaf, g in leaves.items()}
+    return {leaf: _hooked(leaf, g) if leaf.hooks else g for leaf, g in arrived.items()}
 
 
-def contributions(node: Node, g: Any, create_graph: bool) -> list[tuple[Node, Any]]:
-    """What `node` passes on of its gradient `g`: one (input, gradient) pair for each input that wants one.
-
-    The formulas see payloads, or the nodes themselves when the derivative is to be differentiated in its turn. A
-    kernel is a faster copy of the formulas for plain arrays; it may decline.
-    """
-    op, inputs, params = node.op, node.inputs, node.params
-    assert op is not None
-    if inputs is None:
-        raise GraphError(
-            f"backward: the graph behind this {op.name} was already used by a backward and freed. Run the forward "
-            "computation again, or pass retain_graph=True to the earlier backward.")
-    if _WriteClock.latest > node.seq:
-        _refuse_overwritten(node)
-    if create_graph:
-        values: Any = inputs
-        out: Any = node
-    else:
-        values = [x.payload if isinstance(x, Node) else x for x in inputs]
-        out = node.payload
-        if op.kernel_vjp is not None:
-            needs = [isinstance(x, Node) and x.requires_grad for x in inputs]
-            results = op.kernel_vjp(g, out, values, params, needs, node.stash)
-            if results is not NotImplemented:
-                return _fit(node, results)
-    if op.joint is not None:
-        return _fit(node, op.joint(g, out, *values, **params))
-    pairs = []
-    for position, source in enumerate(inputs):
-        if isinstance(source, Node) and source.requires_grad:
-            vjp = op.vjps[position]
-            if vjp is not None:
-                try:
-                    contribution = vjp(g, out, *values, **params) if params else vjp(g, out, *values)
-                except (ZeroDivisionError, OverflowError):
-                    contribution = node.retry(vjp, g, out, values, params)
-                pairs.append((source, source.conform(contribution, op, position)))
-    return pairs
+def _reachable(root: Node, ends: set[Node]) -> list[Node]:
+    """The nodes between `root` and its leaves, oldest first, each found fit for a backward."""
+    if root.op is None or root in ends:
+        return []
+    order = [root]
+    seen = {root, *ends}
+    for node in order:  # grows while it is walked
+        inputs = node.inputs
+        if inputs is None:
+            _refuse_freed(node)
+        if _WriteClock.latest > node.seq:
+            _refuse_overwritten(node)
+        for source in inputs:  # type: ignore[union-attr]
+            if isinstance(source, Node) and source.op is not None and source not in seen:
+                seen.add(source)
+                order.append(source)
+    order.sort(key=_made_at)
+    return order
 
 
-def _fit(node: Node, results: Any) -> list[tuple[Node, Any]]:
-    """Pair the gradients of a vjp that gives all of them at once with the inputs, checking that none is missing."""
-    inputs, op = node.inputs, node.op
-    assert inputs is not None and op is not None
-    if len(results) != len(inputs):
-        raise GraphError(f"{op.name}: its vjp returned {len(results)} gradients for {len(inputs)} inputs.")
-    return [(source, source.conform(result, op, position))
-            for position, (source, result) in enumerate(zip(inputs, results))
-            if result is not None and isinstance(source, Node) and source.requires_grad]
+def _one(node: Node, vjp: Callable, g: Any, out: Any, values: Any) -> Any:
+    """The gradient of one input, by its formula."""
+    try:
+        return vjp(g, out, *values, **node.params)
+    except (ZeroDivisionError, OverflowError):
+        return node.retry(vjp, g, out, values, node.params)
+
+
+def _all_at_once(node: Node, g: Any, out: Any, values: Any, create_graph: bool) -> Any:
+    """One gradient (or None) per input: from the vjp kernel if it takes these payloads, else from the row's formulas."""
+    op: Any = node.op
+    needs = [isinstance(x, Node) and x.requires_grad for x in node.inputs or ()]
+    if op.kernel_vjp and node.uses_kernels and not create_graph:
+        results = op.kernel_vjp(g, out, values, node.params, needs, node.stash)
+        if results is not NotImplemented:
+            return results
+    if op.joint is None:
+        return [_one(node, vjp, g, out, values) if vjp and need else None for vjp, need in zip(op.vjps, needs)]
+    results = op.joint(g, out, *values, **node.params)
+    if len(results) != len(needs):
+        raise GraphError(f"{op.name}: its vjp returned {len(results)} gradients for {len(needs)} inputs.")
+    return results
 
 
 def _hooked(node: Node, g: Any) -> Any:
@@ -212,6 +220,12 @@ def _hooked(node: Node, g: Any) -> Any:
         changed = hook(g)
         g = g if changed is None else changed
     return g
+
+
+def _refuse_freed(node: Node) -> None:
+    raise GraphError(
+        f"backward: the graph behind this {node.op.name if node.op else 'tensor'} was already used by a backward and "
+        "freed. Run the forward computation again, or pass retain_graph=True to the earlier backward.")
 
 
 def _refuse_overwritten(node: Node) -> None:

@@ -114,8 +114,10 @@ def on_scalars(op: Op, inputs: tuple, params: dict[str, Any]) -> Any:
 
 def register(op: Op, function: Callable) -> Any:
     """Enter `op` in the table and give its public function a name, a docstring and a way back to the row."""
-    if not op.domain and not op.cases:
+    if not op.domain or None in op.domain:
         raise ValueError(f"{op.name}: a row needs a test domain. Add domain=Reals(low, high) (see domains.py) to its row.")
+    if op.cases is not None and not op.cases:
+        raise ValueError(f"{op.name}: a row needs test cases. Add cases=cases((shape, ...), ...) (see domains.py) to its row.")
     if op.name in OPS:
         raise ValueError(f"{op.name}: there is a row of this name already.")
     function.__name__ = function.__qualname__ = op.name
@@ -143,7 +145,7 @@ def _attach_operator(dunder: str, function: Callable) -> None:
         setattr(Recorder, f"__r{dunder}__", reflected)
 
 
-def unary(name: str, forward: Callable, *, vjp: Callable | None, domain: Any, **rest: Any) -> Any:
+def unary(name: str, forward: Callable, *, vjp: Callable | None, domain: Any = None, **rest: Any) -> Any:
     """A row of one input, element by element: `vjp(g, out, x)`."""
     op = Op(name, forward, vjps=vjp and (vjp,), domain=(domain,), cases=None, inputs=("x",), **rest)
     if op.defaults:
@@ -155,7 +157,7 @@ def unary(name: str, forward: Callable, *, vjp: Callable | None, domain: Any, **
     return register(op, function)
 
 
-def binary(name: str, forward: Callable, *, vjp: tuple | None, domain: Any, **rest: Any) -> Any:
+def binary(name: str, forward: Callable, *, vjp: tuple | None, domain: Any = None, **rest: Any) -> Any:
     """A row of two inputs that broadcast against each other: `vjp=(for x, for y)`, each `(g, out, x, y)`."""
     domains = domain if isinstance(domain, tuple) else (domain, domain)
     op = Op(name, forward, vjps=vjp, domain=domains, cases=None, inputs=("x", "y"), **rest)
@@ -166,8 +168,8 @@ def binary(name: str, forward: Callable, *, vjp: tuple | None, domain: Any, **re
     return register(op, function)
 
 
-def row(name: str, forward: Callable, *, vjp: Any, domain: Any, cases: tuple[Case, ...], inputs: tuple[str, ...] = ("x",),
-        **rest: Any) -> Any:
+def row(name: str, forward: Callable, *, vjp: Any, domain: Any = None, cases: tuple[Case, ...] = (),
+        inputs: tuple[str, ...] = ("x",), **rest: Any) -> Any:
     """A row of any other form: `cases` say on which shapes and parameters it is tested.
 
     `vjp` is one formula per input, or a single function for one input.
@@ -178,9 +180,11 @@ def row(name: str, forward: Callable, *, vjp: Any, domain: Any, cases: tuple[Cas
     return register(op, _with_params(op))
 
 
-def variadic(name: str, forward: Callable, *, vjp: Callable, domain: Any, cases: tuple[Case, ...], **rest: Any) -> Any:
+def variadic(name: str, forward: Callable, *, vjp: Callable, domain: Any = None, cases: tuple[Case, ...] = (),
+             **rest: Any) -> Any:
     """A row over a sequence of tensors; `vjp(g, out, *inputs, **params)` gives the gradients of all of them."""
-    op = Op(name, forward, vjps=None, joint=vjp, domain=(domain,), cases=cases, inputs=("tensors",), variadic=True, **rest)
+    domains = domain if isinstance(domain, tuple) else (domain,)
+    op = Op(name, forward, vjps=None, joint=vjp, domain=domains, cases=cases, inputs=("tensors",), variadic=True, **rest)
 
     def function(tensors: Any, *args: Any, **kwargs: Any) -> Any:
         return apply(op, tuple(tensors), bind(op, args, kwargs, first=1))

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from .errors import GraphError
-from .graph import Node, mark_written, propagate, recording, tick
+from .errors import GraphError, ShapeError
+from .graph import Node, mark_written, propagate, recording, silenced, tick
 from .op import NO_PARAMS, OPS, Op, on_scalars
+from .ops.arithmetic import weighted_sum
 
 _new = object.__new__
 
@@ -26,29 +27,64 @@ class Value(Node):
     Operators and the methods exp, log, tanh, sigmoid, relu, ... record; comparisons give bool. A non-number is refused.
     """
 
-    __slots__ = ("label",)
+    __slots__ = ("params", "label")
     __hash__ = object.__hash__
     __array_ufunc__ = None  # so that np.float64(2) * value asks us
+    requires_grad = True
+    keeps_grad = True
 
     label: str
 
     def __init__(self, data: Any, label: str = "") -> None:
-        _leaf(self, data if type(data) is float else _number(data), label)
+        self.payload = data if type(data) is float else _number(data)
+        self.op = self.inputs = None
+        self.seq = self.written = self.grad = 0
+        self.params = NO_PARAMS
+        self.label = label
+
+    def __getattr__(self, name: str) -> Any:
+        """What a computed Value leaves unset until somebody asks: most never are, and there are many."""
+        try:
+            return _UNSET[name]
+        except KeyError:
+            raise AttributeError(f"Value has no attribute {name!r}.") from None
 
     @classmethod
     def record(cls, op: Op, inputs: tuple, params: dict[str, Any] = NO_PARAMS) -> Any:
         """Run `op` on the numbers of `inputs` and remember it."""
         inputs = tuple(x if isinstance(x, Value) or x is None else _number(x) for x in inputs)
-        numbers = tuple(x.payload if isinstance(x, Value) else x for x in inputs)
-        out = on_scalars(op, numbers, params)
+        out = on_scalars(op, tuple(x.payload if isinstance(x, Value) else x for x in inputs), params)
         if not op.differentiable:
             return out
-        if type(out) is not float and not isinstance(out, (int, float)):
+        if not isinstance(out, (int, float)):
             raise TypeError(f"{op.name}: does not work on single numbers (Value). Use Tensors.")
-        return _made(op, out, inputs, params) if recording() else Value(out)
+        made = Value(out)
+        if recording():
+            made.op, made.inputs, made.params = op, inputs, params
+            made.seq = tick()
+        return made
 
-    def conform(self, contribution: Any, op: Op, position: int) -> Any:
-        return contribution
+    def contributions(self, g: Any, create_graph: bool) -> Sequence[tuple[Node, Any]]:
+        """As `Node.contributions`, unrolled for the many nodes that are a formula of one or two plain numbers."""
+        op: Any = self.op
+        inputs: Any = self.inputs
+        if create_graph or op.defaults or op.joint is not None or len(inputs) > 2:
+            return super().contributions(g, create_graph)
+        out = self.payload
+        try:
+            if len(inputs) == 1:
+                (x,) = inputs
+                return ((x, op.vjps[0](g, out, x.payload)),)
+            x, y = inputs
+            for_x, for_y = op.vjps
+            if type(y) is not Value:
+                return ((x, for_x(g, out, x.payload, y)),)
+            if type(x) is not Value:
+                return ((y, for_y(g, out, x, y.payload)),)
+            a, b = x.payload, y.payload
+            return (x, for_x(g, out, a, b)), (y, for_y(g, out, a, b))
+        except ArithmeticError:
+            return super().contributions(g, create_graph)
 
     def retry(self, formula: Callable, g: Any, out: Any, values: Sequence, params: dict[str, Any]) -> Any:
         """A formula where Python raises and IEEE arithmetic answers (1 / 0 = inf): again, in NumPy's numbers."""
@@ -56,9 +92,6 @@ class Value(Node):
             raise
         with np.errstate(all="ignore"):
             return float(formula(np.float64(g), np.float64(out), *map(np.float64, values), **params))
-
-    def arrived(self, gradient: Any) -> None:
-        self.grad = gradient
 
     def backward(self, create_graph: bool = False) -> None:
         """Add d self / d leaf to the `grad` of every leaf, and set the `grad` of every value on the way.
@@ -101,42 +134,79 @@ class Value(Node):
         return bool(self.payload)
 
 
-def _leaf(made: Value, number: Any, label: str) -> None:
-    made.payload = number
-    made.op = made.inputs = made.stash = made.hooks = None
-    made.params = NO_PARAMS
-    made.seq = made.written = made.grad = 0
-    made.requires_grad = True
-    made.label = label
+_UNSET = {"grad": 0, "written": 0, "label": "", "params": NO_PARAMS}
 
 
-def _made(op: Op, number: Any, inputs: tuple, params: dict[str, Any]) -> Value:
-    made = _new(Value)
-    made.payload = number
-    made.op, made.inputs, made.params = op, inputs, params
-    made.stash = made.hooks = None
-    made.written = made.grad = 0
-    made.requires_grad = True
-    made.seq = tick()
-    made.label = ""
-    return made
-
-
-def _number(x: Any) -> Any:
-    """`x` as a Python number; NumPy's scalars and arrays of one element become one."""
-    if isinstance(x, (int, float)) and not isinstance(x, np.generic):
-        return x
+def _number(x: Any) -> float:
+    """`x` as a float; NumPy's scalars and arrays of one element become one."""
+    if isinstance(x, (int, float)):
+        return float(x)
     item = getattr(x, "item", None)
     if item is not None and getattr(x, "size", 1) == 1:
         number = item()
         if isinstance(number, (int, float)):
-            return number
+            return float(number)
     raise TypeError(f"Value: expected one real number, got {type(x).__name__}: {x!r}.")
 
 
+# ------------------------------------------------------------------------------------- operators and methods from rows
+#
+# A graph of Values has many nodes that do little, so the two common forms of row are unrolled: `record`, without its
+# loops. Whatever is out of the ordinary (a NumPy number, a division by zero, no_grad) is left to `record` itself.
+
+def _unary(op: Op) -> Callable:
+    scalar = op.scalar
+
+    def method(x: Value) -> Any:
+        try:
+            number = scalar(x.payload)  # type: ignore[misc]
+        except ArithmeticError:
+            number = None
+        if type(number) is not float or silenced:
+            return Value.record(op, (x,))
+        made = _new(Value)
+        made.payload = number
+        made.op = op
+        made.inputs = (x,)
+        made.seq = tick()
+        return made
+
+    return method
+
+
+def _binary(op: Op) -> Callable:
+    scalar = op.scalar
+
+    def method(x: Value, y: Any) -> Any:
+        try:
+            number = scalar(x.payload, y.payload if type(y) is Value else y)  # type: ignore[misc]
+        except (ArithmeticError, TypeError, ValueError):
+            number = None
+        if type(number) is not float or silenced:
+            return Value.record(op, (x, y))
+        made = _new(Value)
+        made.payload = number
+        made.op = op
+        made.inputs = (x, y)
+        made.seq = tick()
+        return made
+
+    return method
+
+
+def _attach(op: Op) -> None:
+    plain = op.scalar is not None and op.differentiable and not op.defaults
+    method = (_unary, _binary)[len(op.inputs) - 1](op) if plain else op.function
+    setattr(Value, op.name, method)
+    if op.dunder and plain:
+        setattr(Value, f"__{op.dunder}__", method)
+        if op.dunder in ("add", "mul"):
+            setattr(Value, f"__r{op.dunder}__", method)
+
+
 for _op in OPS.values():
-    if _op.arity in (1, 2) and _op.cases is None and _op.method:
-        setattr(Value, _op.name, _op.function)
+    if _op.cases is None and _op.method:
+        _attach(_op)
 
 
 # -------------------------------------------------------------------------------------------------------- networks
@@ -155,7 +225,10 @@ class Module:
 
 
 class Neuron(Module):
-    """`nin` weights drawn from [-1, 1) by Python's `random`, a bias of 0, and relu unless `nonlin` is False."""
+    """`nin` weights drawn from [-1, 1) by Python's `random`, a bias of 0, and relu unless `nonlin` is False.
+
+    The weighted sum is one node of the graph, so a network of Values has one or two nodes a neuron.
+    """
 
     def __init__(self, nin: int, nonlin: bool = True) -> None:
         self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
@@ -163,7 +236,9 @@ class Neuron(Module):
         self.nonlin = nonlin
 
     def __call__(self, x: Sequence) -> Value:
-        act = sum((wi * xi for wi, xi in zip(self.w, x)), self.b)
+        if len(x) != len(self.w):
+            raise ShapeError(f"Neuron: {len(x)} inputs for {len(self.w)} weights.")
+        act = weighted_sum((*self.w, *x, self.b))
         return act.relu() if self.nonlin else act
 
     def parameters(self) -> list[Value]:

@@ -34,8 +34,9 @@ class Tensor(Node):
     Raises DtypeError for other dtypes.
     """
 
-    __slots__ = ()
+    __slots__ = ("params", "stash", "hooks", "requires_grad")
     __hash__ = object.__hash__
+    uses_kernels = True
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
         payload = as_array(data, dtype)
@@ -80,14 +81,14 @@ class Tensor(Node):
             made.seq = 0
         return made
 
-    def conform(self, contribution: Any, op: Op, position: int) -> Any:
+    def conform(self, contribution: Any, node: Node) -> Any:  # type: ignore[override]
         """The vjp's result as a gradient of this tensor: summed over what was broadcast, in this tensor's dtype."""
         payload = self.payload
         shape, dtype = payload.shape, payload.dtype
         if not isinstance(contribution, (ndarray, Recorder)):
             contribution = np.asarray(contribution)
         if contribution.shape != shape:
-            contribution = _unbroadcast(contribution, shape, op, position)
+            contribution = _unbroadcast(contribution, self, node)
         if contribution.dtype != dtype:
             contribution = astype(contribution, dtype=dtype)
         return contribution
@@ -158,7 +159,7 @@ class Tensor(Node):
             changed = hook(g if isinstance(g, Tensor) else Tensor._of(g))
             if changed is None or isinstance(g, Tensor):
                 return changed
-            return self.conform(np.asarray(changed.payload if isinstance(changed, Tensor) else changed), _HOOK, 0)
+            return self._upstream(changed, False)
 
         self.hooks = [*(self.hooks or ()), call]
 
@@ -300,15 +301,17 @@ def _operand(op: Op, x: Any) -> Any:
     return as_array(x)
 
 
-def _unbroadcast(g: Any, shape: tuple[int, ...], op: Op, position: int) -> Any:
-    """Sum `g` over the axes along which an input of `shape` was repeated: what flowed out of copies flows back added."""
+def _unbroadcast(g: Any, source: Tensor, node: Node) -> Any:
+    """Sum `g` over the axes along which `source` was repeated in `node`: what flowed out of copies flows back added."""
+    shape = source.shape
     extra = len(g.shape) - len(shape)
     axes = tuple(range(extra)) + tuple(
         extra + i for i, n in enumerate(shape) if extra + i >= 0 and n == 1 and g.shape[extra + i] != 1)
     kept = tuple(1 if i in axes else n for i, n in enumerate(g.shape))[max(extra, 0):]
     if extra < 0 or kept != shape:
-        raise ShapeError(f"{op.name}: its vjp for input {position} has shape {g.shape}, which is no broadcast of the "
-                         f"input's {shape}. The row's formula is wrong.")
+        position = next((i for i, x in enumerate(node.inputs or ()) if x is source), None)
+        raise ShapeError(f"{node.op and node.op.name}: its vjp for input {position} has shape {g.shape}, which is no "
+                         f"broadcast of the input's {shape}. The row's formula is wrong.")
     return reshape(_sum(g, axis=axes, keepdims=True), shape=shape)
 
 
@@ -353,8 +356,6 @@ def _require_floating(dtype: Any) -> None:
     if dtype.kind != "f":
         raise DtypeError(f"tensor: a tensor of dtype {dtype} can't require grad: derivatives need float32 or float64.")
 
-
-_HOOK = Op("register_hook", lambda x: x, vjps=None, domain=(), cases=None, inputs=("x",))
 
 for _op in OPS.values():
     if _op.method:

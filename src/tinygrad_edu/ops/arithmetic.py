@@ -10,7 +10,7 @@ import operator
 import numpy as np
 
 from ..domains import Booleans, Reals, cases
-from ..op import binary, row, unary
+from ..op import binary, row, unary, variadic
 
 # A NumPy ufunc is its own best kernel for these: one instruction an element, bound by memory.
 
@@ -107,6 +107,24 @@ hypot = binary(
     vjp=(lambda g, out, x, _y: g * where(out == 0, 0, x / where(out == 0, 1, out)),
          lambda g, out, _x, y: g * where(out == 0, 0, y / where(out == 0, 1, out))),
     domain=Reals(0.5, 4), kinks="0 at the origin")
+
+
+
+def _weighted_sum(*inputs):
+    n = len(inputs) // 2
+    return sum(map(operator.mul, inputs[:n], inputs[n:2 * n]), inputs[-1])
+
+
+def _weighted_sum_vjp(g, _out, *inputs):
+    """d(b + w_1 x_1 + ... + w_n x_n): x for the weights, w for the inputs, 1 for the bias."""
+    n = len(inputs) // 2
+    return (*(g * x for x in inputs[n:2 * n]), *(g * w for w in inputs[:n]), g)
+
+
+weighted_sum = variadic(
+    "weighted_sum", _weighted_sum, scalar=_weighted_sum, vjp=_weighted_sum_vjp, method=False, symbol="w.x+b",
+    domain=Reals(-2, 2), cases=cases(((3,), (3,), (3,), (3,), (3,)), ((), (), ())),
+    doc="b + w_1 x_1 + ... + w_n x_n of (w_1, ..., w_n, x_1, ..., x_n, b), element by element: a neuron in one node.")
 
 equal = binary("equal", np.equal, scalar=operator.eq, dunder="eq", vjp=None, domain=Reals(-1, 1))
 not_equal = binary("not_equal", np.not_equal, scalar=operator.ne, dunder="ne", vjp=None, domain=Reals(-1, 1))
