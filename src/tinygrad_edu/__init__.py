@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import nn, optim
 from .creation import (arange, eye, full, full_like, linspace, ones, ones_like, rand, rand_like, randn, randn_like,
@@ -12,27 +12,29 @@ from .errors import DataError, DtypeError, GraphError, ShapeError, TinygradEduEr
 from .graph import no_grad
 from .interop import numpy as _numpy_protocol  # noqa: F401  (teaches np.exp(tensor) to record)
 from .kernels import set_num_threads
-from .ops.arithmetic import (abs, add, arctan2, ceil, clip, divide, equal, floor, greater, greater_equal, hypot,
-                             isfinite, less, less_equal, logical_and, logical_not, maximum, minimum, multiply,
-                             negative, not_equal, power, reciprocal, round, sign, square, subtract, where)
-from .ops.elementwise import (arccos, arccosh, arcsin, arcsinh, arctan, arctanh, cos, cosh, elu, erf, exp, expm1, gelu,
-                              hardtanh, leaky_relu, log, log1p, log2, log10, log_sigmoid, mish, relu, rsqrt, selu,
-                              sigmoid, silu, sin, sinh, softplus, sqrt, step, tan, tanh)
-from .ops.linalg import linear, matmul
-from .ops.loss import one_hot
-from .ops.reduction import argmax, argmin, log_softmax, logsumexp, max, mean, min, softmax, sum
-from .ops.shape import (astype, broadcast_to, concatenate, expand_dims, flatten, getitem, moveaxis, reshape, squeeze,
-                        stack, swapaxes, transpose)
+from .op import OPS
+from .ops.elementwise import gelu
+from .ops.shape import flatten, getitem
 from .random import manual_seed
-from .serialization import load, save
 from .tensor import Tensor
 
+if TYPE_CHECKING:  # what the loop below does, in words that a type checker reads
+    from .ops.arithmetic import *  # noqa: F403
+    from .ops.elementwise import *  # noqa: F403
+    from .ops.linalg import *  # noqa: F403
+    from .ops.reduction import *  # noqa: F403
+    from .ops.shape import *  # noqa: F403
+
 __version__ = "0.1.0"
+
+globals().update({name: op.function for name, op in OPS.items() if op.public})
 
 _ROOMS = ("compiler", "data", "metrics", "scalar", "testing", "train")  # imported when first asked for
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("load", "save"):
+        return getattr(importlib.import_module(".serialization", __name__), name)
     if name in _ROOMS:
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}")

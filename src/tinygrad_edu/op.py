@@ -20,6 +20,7 @@ import numpy as np
 
 from .domains import Case
 from .graph import Recorder
+from .kernels import elementwise
 
 NO_PARAMS: dict[str, Any] = {}
 OPS: dict[str, Op] = {}
@@ -31,12 +32,12 @@ class Op:
     the forward returns (output, what only its vjp kernel needs)."""
 
     __slots__ = ("name", "forward", "scalar", "vjps", "joint", "kernel_vjp", "inputs", "arity", "defaults", "domain",
-                 "cases", "kinks", "view", "stash", "dunder", "method", "numpy", "doc", "function", "_read", "symbol")
+                 "cases", "kinks", "view", "stash", "dunder", "method", "public", "numpy", "doc", "function", "_read", "symbol")
 
     def __init__(self, name: str, forward: Callable, *, vjps: tuple | None, domain: tuple, cases: tuple[Case, ...] | None,
                  inputs: tuple[str, ...], joint: Callable | None = None, scalar: Callable | None = None,
                  defaults: dict[str, Any] = NO_PARAMS, kinks: str = "", view: bool = False, stash: bool = False,
-                 dunder: str | None = None, method: bool = True, numpy: str | None = None, doc: str = "",
+                 dunder: str | None = None, method: bool = True, public: bool = True, numpy: str | None = None, doc: str = "",
                  variadic: bool = False, symbol: str | None = None) -> None:
         self.name, self.forward, self.scalar = name, forward, scalar
         self.vjps, self.joint = vjps, joint
@@ -44,7 +45,8 @@ class Op:
         self.inputs, self.arity = inputs, None if variadic else len(inputs)
         self.defaults, self.domain, self.cases, self.kinks = defaults, domain, cases, kinks
         self.view, self.stash = view, stash
-        self.dunder, self.method, self.numpy, self.doc = dunder, method, numpy or name, doc
+        self.dunder, self.method, self.public = dunder, method and public, public
+        self.numpy, self.doc = numpy or name, doc
         self.symbol = symbol or name
         self.function: Any = None
         self._read = _arguments_read((*(vjps or ()), joint))
@@ -145,8 +147,14 @@ def _attach_operator(dunder: str, function: Callable) -> None:
         setattr(Recorder, f"__r{dunder}__", reflected)
 
 
-def unary(name: str, forward: Callable, *, vjp: Callable | None, domain: Any = None, **rest: Any) -> Any:
-    """A row of one input, element by element: `vjp(g, out, x)`."""
+def unary(name: str, forward: Callable, *, vjp: Callable | None, domain: Any = None, kernel: str | None = None,
+          **rest: Any) -> Any:
+    """A row of one input, element by element: `vjp(g, out, x)`.
+
+    `forward` is the formula in NumPy. Where csrc/ops.def has a row of this name (or of the name `kernel`), its kernels
+    are used on plain arrays.
+    """
+    forward = elementwise(kernel or name, forward, param=next(iter(rest.get("defaults", ())), None))
     op = Op(name, forward, vjps=vjp and (vjp,), domain=(domain,), cases=None, inputs=("x",), **rest)
     if op.defaults:
         return register(op, _with_params(op))

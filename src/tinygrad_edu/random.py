@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-_package = np.random.default_rng()
+_package: Any = None  # made when first asked for: importing numpy.random takes as long as all of this package
 
 
 def manual_seed(n: int) -> None:
@@ -17,16 +17,19 @@ def manual_seed(n: int) -> None:
     _package = _from_seed(n)
 
 
-def generator(rng: Any = None) -> np.random.Generator:
+def generator(rng: Any = None) -> "np.random.Generator":
     """The Generator that `rng` means: itself, one seeded with an int, or the package's own for None."""
+    global _package
     if rng is None:
+        if _package is None:
+            _package = np.random.default_rng()
         return _package
     if isinstance(rng, np.random.Generator):
         return rng
     return _from_seed(rng)
 
 
-def _from_seed(n: Any) -> np.random.Generator:
+def _from_seed(n: Any) -> "np.random.Generator":
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
         raise ValueError(f"rng: expected a seed (an integer >= 0), a numpy Generator or None, got {n!r}.")
     return np.random.default_rng(int(n))

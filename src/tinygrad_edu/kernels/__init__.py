@@ -12,42 +12,12 @@ formula for plain arrays, which answers NotImplemented where it does not apply.
     reference.py    the formulas in NumPy: specification, oracle, fallback
 """
 
-from .elementwise import (
-                          cos,
-                          cosh,
-                          elu,
-                          erf,
-                          exp,
-                          expm1,
-                          gelu,
-                          gelu_tanh,
-                          hardtanh,
-                          leaky_relu,
-                          log,
-                          log1p,
-                          log2,
-                          log10,
-                          log_sigmoid,
-                          mish,
-                          relu,
-                          rsqrt,
-                          selu,
-                          sigmoid,
-                          silu,
-                          sin,
-                          sinh,
-                          softplus,
-                          sqrt,
-                          tan,
-                          tanh,
-)
+from .elementwise import elementwise
 from .library import info, set_num_threads, use_isa
 from .loss import REDUCTIONS, cross_entropy, reduced
 from .matrix import linear, matmul
 from .optimizer import adam_step, sgd_step
 from .reduction import log_softmax, max, softmax, sum
 
-__all__ = ["REDUCTIONS", "adam_step", "cos", "cosh", "cross_entropy", "elu", "erf", "exp", "expm1", "gelu", "gelu_tanh", "hardtanh",
-           "info", "leaky_relu", "linear", "log", "log1p", "log2", "log10", "log_sigmoid", "log_softmax", "matmul",
-           "max", "mish", "reduced", "relu", "rsqrt", "selu", "set_num_threads", "sgd_step", "sigmoid", "silu", "sin", "sinh",
-           "softmax", "softplus", "sqrt", "sum", "tan", "tanh", "use_isa"]
+__all__ = ["REDUCTIONS", "adam_step", "cross_entropy", "elementwise", "info", "linear", "log_softmax", "matmul", "max",
+           "reduced", "set_num_threads", "sgd_step", "softmax", "sum", "use_isa"]

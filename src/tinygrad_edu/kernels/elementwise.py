@@ -1,4 +1,8 @@
-"""Kernels that work element by element, one line each: the C kernel of that name where it applies, else the formula."""
+"""The gate of every kernel that works element by element.
+
+Which operations have one is read from the C module: a row in csrc/ops.def gives tg_<name> and tg_<name>_grad, and the
+row of that name in ops/ finds them here.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from . import reference
 from .library import POINTER, c_functions, from_buffer, like, ready
 
 
 def elementwise(name: str, formula: Callable, *, param: str | None = None) -> Callable:
-    """The forward of an elementwise row: the kernel tg_<name> where it applies, else the NumPy formula.
+    """The forward of an elementwise row: the kernel tg_<name> where there is one and it applies, else `formula`.
 
     `param`: the name of the row's one numeric parameter, which the kernel takes between input and size.
     """
@@ -49,32 +52,3 @@ def elementwise(name: str, formula: Callable, *, param: str | None = None) -> Ca
     forward.__name__ = name
     forward.vjp = vjp if gradients else None  # type: ignore[attr-defined]
     return forward
-
-
-exp = elementwise("exp", np.exp)
-expm1 = elementwise("expm1", np.expm1)
-log = elementwise("log", np.log)
-log1p = elementwise("log1p", np.log1p)
-log2 = elementwise("log2", np.log2)
-log10 = elementwise("log10", np.log10)
-sin = elementwise("sin", np.sin)
-cos = elementwise("cos", np.cos)
-tan = elementwise("tan", np.tan)
-sinh = elementwise("sinh", np.sinh)
-cosh = elementwise("cosh", np.cosh)
-tanh = elementwise("tanh", np.tanh)
-erf = elementwise("erf", reference.erf)
-sqrt = elementwise("sqrt", np.sqrt)
-rsqrt = elementwise("rsqrt", reference.rsqrt)
-sigmoid = elementwise("sigmoid", reference.sigmoid)
-log_sigmoid = elementwise("log_sigmoid", reference.log_sigmoid)
-softplus = elementwise("softplus", reference.softplus)
-relu = elementwise("relu", reference.relu)
-leaky_relu = elementwise("leaky_relu", reference.leaky_relu, param="negative_slope")
-elu = elementwise("elu", reference.elu, param="alpha")
-selu = elementwise("selu", reference.selu)
-silu = elementwise("silu", reference.silu)
-mish = elementwise("mish", reference.mish)
-gelu = elementwise("gelu", reference.gelu)
-gelu_tanh = elementwise("gelu_tanh", reference.gelu_tanh)
-hardtanh = elementwise("hardtanh", reference.hardtanh)

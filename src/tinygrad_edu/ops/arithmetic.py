@@ -122,7 +122,7 @@ def _weighted_sum_vjp(g, _out, *inputs):
 
 
 weighted_sum = variadic(
-    "weighted_sum", _weighted_sum, scalar=_weighted_sum, vjp=_weighted_sum_vjp, method=False, symbol="w.x+b",
+    "weighted_sum", _weighted_sum, scalar=_weighted_sum, vjp=_weighted_sum_vjp, public=False, symbol="w.x+b",
     domain=Reals(-2, 2), cases=cases(((3,), (3,), (3,), (3,), (3,)), ((), (), ())),
     doc="b + w_1 x_1 + ... + w_n x_n of (w_1, ..., w_n, x_1, ..., x_n, b), element by element: a neuron in one node.")
 

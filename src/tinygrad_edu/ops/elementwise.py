@@ -1,14 +1,13 @@
 """Rows: exponentials, trigonometry and activations, element by element.
 
 To add an operation, write its row here: name, forward, d out / d x times g, and where it is tested. With a row of the same
-name in csrc/ops.def, list it in kernels/elementwise.py and pass `kernels.<name>` as the forward.
+name in csrc/ops.def, list it in kernels/elementwise.py and pass `reference.<name>` as the forward.
 """
 
 import math
 
 import numpy as np
 
-from .. import kernels
 from ..domains import Reals
 from ..kernels import reference
 from ..op import unary
@@ -20,36 +19,36 @@ TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 # ------------------------------------------------------------------------------------------ exponentials and roots
 
 exp = unary(
-    "exp", kernels.exp, scalar=math.exp,
+    "exp", np.exp, scalar=math.exp,
     vjp=lambda g, out, _x: g * out, domain=Reals(-4, 4))
 expm1 = unary(
-    "expm1", kernels.expm1, scalar=math.expm1,
-    vjp=lambda g, out, _x: g * (out + 1), domain=Reals(-4, 4))
+    "expm1", np.expm1, scalar=math.expm1,
+    vjp=lambda g, _out, x: g * exp(x), domain=Reals(-4, 4))
 log = unary(
-    "log", kernels.log, scalar=math.log,
+    "log", np.log, scalar=math.log,
     vjp=lambda g, _out, x: g / x, domain=Reals(0.25, 4))
 log1p = unary(
-    "log1p", kernels.log1p, scalar=math.log1p,
+    "log1p", np.log1p, scalar=math.log1p,
     vjp=lambda g, _out, x: g / (1 + x), domain=Reals(-0.7, 4))
 log2 = unary(
-    "log2", kernels.log2, scalar=math.log2,
+    "log2", np.log2, scalar=math.log2,
     vjp=lambda g, _out, x: g / (x * LN2), domain=Reals(0.25, 4))
 log10 = unary(
-    "log10", kernels.log10, scalar=math.log10,
+    "log10", np.log10, scalar=math.log10,
     vjp=lambda g, _out, x: g / (x * LN10), domain=Reals(0.25, 4))
 sqrt = unary(
-    "sqrt", kernels.sqrt, scalar=math.sqrt,
+    "sqrt", np.sqrt, scalar=math.sqrt,
     vjp=lambda g, out, _x: g / (2 * out), domain=Reals(0.25, 4), kinks="inf at 0")
 rsqrt = unary(
-    "rsqrt", kernels.rsqrt, scalar=lambda x: 1 / math.sqrt(x),
+    "rsqrt", reference.rsqrt, scalar=lambda x: 1 / math.sqrt(x),
     vjp=lambda g, out, x: g * (-0.5) * out / x, domain=Reals(0.25, 4), kinks="-inf at 0")
 
 # ---------------------------------------------------------------------------------------------------- trigonometry
 
-sin = unary("sin", kernels.sin, scalar=math.sin, vjp=lambda g, _out, x: g * cos(x), domain=Reals(-4, 4))
-cos = unary("cos", kernels.cos, scalar=math.cos, vjp=lambda g, _out, x: -g * sin(x), domain=Reals(-4, 4))
+sin = unary("sin", np.sin, scalar=math.sin, vjp=lambda g, _out, x: g * cos(x), domain=Reals(-4, 4))
+cos = unary("cos", np.cos, scalar=math.cos, vjp=lambda g, _out, x: -g * sin(x), domain=Reals(-4, 4))
 tan = unary(
-    "tan", kernels.tan, scalar=math.tan,
+    "tan", np.tan, scalar=math.tan,
     vjp=lambda g, out, _x: g * (1 + out * out), domain=Reals(-1.2, 1.2))
 arcsin = unary(
     "arcsin", np.arcsin, scalar=math.asin,
@@ -60,10 +59,10 @@ arccos = unary(
 arctan = unary(
     "arctan", np.arctan, scalar=math.atan,
     vjp=lambda g, _out, x: g / (1 + x * x), domain=Reals(-4, 4))
-sinh = unary("sinh", kernels.sinh, scalar=math.sinh, vjp=lambda g, _out, x: g * cosh(x), domain=Reals(-4, 4))
-cosh = unary("cosh", kernels.cosh, scalar=math.cosh, vjp=lambda g, _out, x: g * sinh(x), domain=Reals(-4, 4))
+sinh = unary("sinh", np.sinh, scalar=math.sinh, vjp=lambda g, _out, x: g * cosh(x), domain=Reals(-4, 4))
+cosh = unary("cosh", np.cosh, scalar=math.cosh, vjp=lambda g, _out, x: g * sinh(x), domain=Reals(-4, 4))
 tanh = unary(
-    "tanh", kernels.tanh, scalar=math.tanh,
+    "tanh", np.tanh, scalar=math.tanh,
     vjp=lambda g, out, _x: g * (1 - out * out), domain=Reals(-4, 4))
 arcsinh = unary(
     "arcsinh", np.arcsinh, scalar=math.asinh,
@@ -75,53 +74,53 @@ arctanh = unary(
     "arctanh", np.arctanh, scalar=math.atanh,
     vjp=lambda g, _out, x: g / (1 - x * x), domain=Reals(-0.8, 0.8))
 erf = unary(
-    "erf", kernels.erf, scalar=math.erf,
+    "erf", reference.erf, scalar=math.erf,
     vjp=lambda g, _out, x: g * TWO_OVER_SQRT_PI * exp(-x * x), domain=Reals(-3, 3))
 
 # ----------------------------------------------------------------------------------------------------- activations
 
 sigmoid = unary(
-    "sigmoid", kernels.sigmoid,
+    "sigmoid", reference.sigmoid,
     scalar=lambda x: 1 / (1 + math.exp(-x)) if x > -700 else math.exp(x),
     vjp=lambda g, out, _x: g * out * (1 - out), domain=Reals(-6, 6))
 log_sigmoid = unary(
-    "log_sigmoid", kernels.log_sigmoid,
+    "log_sigmoid", reference.log_sigmoid,
     vjp=lambda g, _out, x: g * sigmoid(-x), domain=Reals(-6, 6))
 softplus = unary(
-    "softplus", kernels.softplus,
+    "softplus", reference.softplus,
     vjp=lambda g, _out, x: g * sigmoid(x), domain=Reals(-6, 6))
 relu = unary(
-    "relu", kernels.relu, scalar=lambda x: 0.0 if x <= 0 else x, symbol="ReLU",
-    vjp=lambda g, out, _x: where(out > 0, g, 0), domain=Reals(-4, 4, avoid=(0,)), kinks="0 at x = 0")
+    "relu", reference.relu, scalar=lambda x: 0.0 if x <= 0 else x, symbol="ReLU",
+    vjp=lambda g, _out, x: where(x > 0, g, 0), domain=Reals(-4, 4, avoid=(0,)), kinks="0 at x = 0")
 leaky_relu = unary(
-    "leaky_relu", kernels.leaky_relu, defaults={"negative_slope": 0.01},
+    "leaky_relu", reference.leaky_relu, defaults={"negative_slope": 0.01},
     vjp=lambda g, _out, x, negative_slope: where(x > 0, g, g * negative_slope),
     domain=Reals(-4, 4, avoid=(0,)), kinks="negative_slope at x = 0")
 elu = unary(
-    "elu", kernels.elu, defaults={"alpha": 1.0},
+    "elu", reference.elu, defaults={"alpha": 1.0},
     vjp=lambda g, _out, x, alpha: where(x > 0, g, g * alpha * exp(where(x > 0, 0, x))),
     domain=Reals(-4, 4, avoid=(0,)), kinks="alpha at x = 0")
 selu = unary(
-    "selu", kernels.selu,
+    "selu", reference.selu,
     vjp=lambda g, _out, x: g * where(
         x > 0, reference.SELU_SCALE, reference.SELU_SCALE * reference.SELU_ALPHA * exp(where(x > 0, 0, x))),
     domain=Reals(-4, 4, avoid=(0,)), kinks="scale * alpha at x = 0")
 silu = unary(
-    "silu", kernels.silu,
-    vjp=lambda g, _out, x: g * sigmoid(x) * (1 + x * sigmoid(-x)), domain=Reals(-6, 6))
+    "silu", reference.silu,
+    vjp=lambda g, out, x: g * (sigmoid(x) + out * sigmoid(-x)), domain=Reals(-6, 6))
 mish = unary(
-    "mish", kernels.mish,
+    "mish", reference.mish,
     vjp=lambda g, _out, x: g * mish_slope(x, tanh(softplus(x))), domain=Reals(-6, 6))
 gelu_exact = unary(
-    "gelu_exact", kernels.gelu, method=False,
+    "gelu_exact", reference.gelu, kernel="gelu", public=False,
     vjp=lambda g, _out, x: g * (normal_cdf(x) + x * normal_density(x)), domain=Reals(-4, 4),
     doc="x times the normal distribution function of x. `gelu(x, approximate=...)` is the public name.")
 gelu_tanh = unary(
-    "gelu_tanh", kernels.gelu_tanh, method=False,
-    vjp=lambda g, _out, x: g * gelu_tanh_slope(x), domain=Reals(-4, 4),
+    "gelu_tanh", reference.gelu_tanh, public=False,
+    vjp=lambda g, out, x: g * gelu_tanh_slope(x, out), domain=Reals(-4, 4),
     doc="The tanh approximation of gelu. `gelu(x, approximate=\"tanh\")` is the public name.")
 hardtanh = unary(
-    "hardtanh", kernels.hardtanh,
+    "hardtanh", reference.hardtanh,
     vjp=lambda g, _out, x: where(x * x < 1, g, 0), domain=Reals(-3, 3, avoid=(-1, 1)), kinks="0 at x = -1 and x = 1")
 step = unary(
     "step", reference.step, scalar=lambda x: 1.0 if x >= 0 else 0.0 if x < 0 else x,
@@ -143,11 +142,12 @@ def normal_density(x):
     return exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
 
 
-def gelu_tanh_slope(x):
-    """d/dx of x (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x**3)."""
-    t = tanh(reference.SQRT_2_OVER_PI * (x + reference.GELU_CUBIC * x * x * x))
-    inner = reference.SQRT_2_OVER_PI * (1 + 3 * reference.GELU_CUBIC * x * x)
-    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner
+def gelu_tanh_slope(x, y):
+    """d/dx of y = x sigmoid(v), v = 2 sqrt(2 / pi) (x + 0.044715 x**3), which is the tanh form of gelu:
+    sigmoid(v) + y sigmoid(-v) dv/dx."""
+    v = 2 * reference.SQRT_2_OVER_PI * (x + reference.GELU_CUBIC * x * x * x)
+    slope = 2 * reference.SQRT_2_OVER_PI * (1 + 3 * reference.GELU_CUBIC * x * x)
+    return sigmoid(v) + y * sigmoid(-v) * slope
 
 
 def gelu(x, *, approximate="none"):

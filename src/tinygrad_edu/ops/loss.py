@@ -10,7 +10,7 @@ from ..domains import Integers, Reals, cases
 from ..errors import DtypeError, ShapeError
 from ..op import row
 from .arithmetic import sign, where
-from .elementwise import sigmoid
+from .elementwise import sigmoid, softplus
 from .reduction import log_softmax, softmax, sum
 from .shape import expand_dims
 
@@ -59,25 +59,25 @@ mse_loss = row(
     "mse_loss", pointwise("mse_loss", lambda x, t: np.square(x - t)), inputs=("input", "target"), defaults=REDUCED,
     vjp=(lambda g, _out, x, t, reduction: each(g, x, reduction) * (2 * (x - t)),
          lambda g, _out, x, t, reduction: each(g, x, reduction) * (2 * (t - x))),
-    domain=Reals(-4, 4), cases=CASES, method=False)
+    domain=Reals(-4, 4), cases=CASES, public=False)
 l1_loss = row(
     "l1_loss", pointwise("l1_loss", lambda x, t: np.abs(x - t)), inputs=("input", "target"), defaults=REDUCED,
     vjp=(lambda g, _out, x, t, reduction: each(g, x, reduction) * sign(x - t),
          lambda g, _out, x, t, reduction: each(g, x, reduction) * sign(t - x)),
-    domain=(Reals(1, 4), Reals(-4, -1)), cases=CASES, method=False, kinks="0 where prediction and target agree")
+    domain=(Reals(1, 4), Reals(-4, -1)), cases=CASES, public=False, kinks="0 where prediction and target agree")
 binary_cross_entropy_with_logits = row(
     "binary_cross_entropy_with_logits",
-    pointwise("binary_cross_entropy_with_logits", lambda x, t: kernels.softplus(x) - _times(x, t)),
+    pointwise("binary_cross_entropy_with_logits", lambda x, t: softplus(x) - _times(x, t)),
     inputs=("input", "target"), defaults=REDUCED,
     vjp=(lambda g, _out, x, t, reduction: each(g, x, reduction) * (sigmoid(x) - t),
          lambda g, _out, x, _t, reduction: each(g, x, reduction) * -x),
-    domain=(Reals(-4, 4), Reals(0, 1)), cases=CASES, method=False)
+    domain=(Reals(-4, 4), Reals(0, 1)), cases=CASES, public=False)
 hinge_loss = row(
     "hinge_loss", pointwise("hinge_loss", lambda x, t: np.maximum(1 - x * t, 0)), inputs=("input", "target"),
     defaults=REDUCED,
     vjp=(lambda g, _out, x, t, reduction: where(x * t < 1, each(g, x, reduction) * -t, 0),
          lambda g, _out, x, t, reduction: where(x * t < 1, each(g, x, reduction) * -x, 0)),
-    domain=(Reals(-3, 3), Reals(1.1, 2)), cases=CASES, method=False, kinks="0 at a margin of exactly 1")
+    domain=(Reals(-3, 3), Reals(1.1, 2)), cases=CASES, public=False, kinks="0 at a margin of exactly 1")
 
 
 def _times(x, t):
@@ -113,7 +113,7 @@ one_hot = row(
     domain=Integers(0, 2), cases=cases(((4,), {"n_classes": 3}), ((2, 2), {"n_classes": 4})),
     doc="Class indices (...) as rows (..., n_classes) with a single 1. No gradient.")
 cross_entropy_classes = row(
-    "cross_entropy_classes", kernels.cross_entropy, stash=True, method=False, inputs=("input", "target"),
+    "cross_entropy_classes", kernels.cross_entropy, stash=True, public=False, inputs=("input", "target"),
     defaults={"label_smoothing": 0.0, "reduction": "mean"},
     vjp=(_cross_entropy_logits, None),
     domain=(Reals(-4, 4), Integers(0, 2)),
@@ -121,7 +121,7 @@ cross_entropy_classes = row(
                 ((5, 3), (5,), {"reduction": "sum"})),
     doc="The cross-entropy of logits (N, C) against class indices (N,).")
 cross_entropy_probabilities = row(
-    "cross_entropy_probabilities", kernels.cross_entropy, stash=True, method=False, inputs=("input", "target"),
+    "cross_entropy_probabilities", kernels.cross_entropy, stash=True, public=False, inputs=("input", "target"),
     defaults={"label_smoothing": 0.0, "reduction": "mean"},
     vjp=(_cross_entropy_logits,
          lambda g, _out, x, _t, label_smoothing, reduction: each_row(g, x, reduction) * (

@@ -157,23 +157,23 @@ def _add_at(g, *arrays, shape, key):
 
 
 getitem_basic = row(
-    "getitem_basic", lambda x, *, key: np.asarray(np.asarray(x)[key]), view=True, method=False, defaults={"key": ()},
+    "getitem_basic", lambda x, *, key: np.asarray(np.asarray(x)[key]), view=True, public=False, defaults={"key": ()},
     vjp=lambda g, _out, x, key: spread(g, shape=x.shape, key=key),
     domain=ANY, cases=cases(((3, 4), {"key": (1,)}), ((3, 4), {"key": (slice(None, None, -1), slice(1, 3))}),
                             ((3,), {"key": (None, Ellipsis)})))
 spread = row(
-    "spread", _spread, method=False, defaults={"shape": (), "key": ()},
+    "spread", _spread, public=False, defaults={"shape": (), "key": ()},
     vjp=lambda g, _out, _x, shape, key: getitem_basic(g, key=key),
     domain=ANY, cases=cases(((4,), {"shape": (3, 4), "key": (1,)})),
     doc="Zeros of `shape` with x at `key`: the transpose of a basic getitem.")
 getitem_advanced = variadic(
-    "getitem_advanced", lambda x, *arrays, key: np.asarray(x)[_with_arrays(key, arrays)], method=False,
+    "getitem_advanced", lambda x, *arrays, key: np.asarray(x)[_with_arrays(key, arrays)], public=False,
     defaults={"key": (Here,)},
     vjp=lambda g, _out, x, *arrays, key: (
         add_at((g, *arrays), shape=x.shape, key=key), *(None for _ in arrays)),
     domain=(ANY, Integers(-3, 2)), cases=cases(((3, 4), (5,)), ((3, 4), (2, 2), {"key": (slice(1, 3), Here)})))
 add_at = variadic(
-    "add_at", _add_at, method=False, defaults={"shape": (), "key": (Here,)},
+    "add_at", _add_at, public=False, defaults={"shape": (), "key": (Here,)},
     vjp=lambda g, _out, _x, *arrays, shape, key: (
         getitem_advanced((g, *arrays), key=key), *(None for _ in arrays)),
     domain=(ANY, Integers(-3, 2)), cases=cases(((5, 4), (5,), {"shape": (3, 4)})),
