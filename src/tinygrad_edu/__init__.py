@@ -15,6 +15,7 @@ from .kernels import set_num_threads
 from .op import OPS
 from .ops.elementwise import gelu
 from .ops.shape import flatten, getitem
+from .ops.table import operations_table
 from .random import manual_seed
 from .tensor import Tensor
 
