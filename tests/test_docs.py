@@ -1,0 +1,73 @@
+"""What the documents say is run: every Python block of the README, the row of CONTRIBUTING, every example."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tinygrad_edu
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def blocks(document, language):
+    """The code blocks of one language in a Markdown file of the project."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def run(*command, cwd=None):
+    environment = {**os.environ, **({"PYTHONPATH": str(cwd)} if cwd else {})}
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=300, cwd=cwd,
+                          env=environment)
+
+
+@pytest.mark.parametrize("number", range(len(blocks("README.md", "python"))))
+def test_each_python_block_of_the_readme_runs(number):
+    done = run("-W", "error", "-c", blocks("README.md", "python")[number])
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_has_one_command_for_the_job_and_one_for_the_tests():
+    job, tests = blocks("README.md", "sh")
+    assert "tinygrad-edu train digits" in job and "pytest" in tests
+    assert all(len(block.strip().splitlines()) == 1 for block in (job, tests))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_each_example_proves_its_claim(example):
+    done = run("-W", "error", str(example))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.rstrip().endswith(": True")
+
+
+USING_SOFTSIGN = """
+import numpy as np
+import tinygrad_edu as tg
+x = np.linspace(-3, 3, 7)
+expected = x / (1 + np.abs(x))
+assert np.array_equal(tg.softsign(x), expected) and tg.softsign(3.0) == 0.75
+assert np.array_equal(tg.Tensor(x).softsign().data, expected)
+value = tg.scalar.Value(-2.0)
+value.softsign().backward()
+assert abs(value.grad - 1 / 9) < 1e-15
+tg.testing.gradcheck(tg.softsign, [tg.Tensor(x + 0.1)])
+tg.testing.gradgradcheck(tg.softsign, [tg.Tensor(x + 0.1)])
+assert "`softsign(x)`" in tg.operations_table()
+"""
+
+
+def test_the_row_in_contributing_is_all_that_an_operation_needs(tmp_path):
+    """In a copy of the package with the row added, function, methods, gradients and table line are there."""
+    (row,) = blocks("CONTRIBUTING.md", "python")
+    copy = tmp_path / "tinygrad_edu"
+    shutil.copytree(Path(tinygrad_edu.__file__).parent, copy)
+    with open(copy / "ops" / "elementwise.py", "a", encoding="utf-8") as file:
+        file.write(row)
+    done = run("-c", USING_SOFTSIGN, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
