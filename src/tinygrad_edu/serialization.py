@@ -1,5 +1,4 @@
-"""Named arrays on disk: `save` and `load`, and the atomic writing that every file of this package
-goes through.
+"""Named arrays on disk: `save`, `load`, and the atomic writing that all our files go through.
 
 The one invariant: a file under its final name is always whole. `replacing` writes to a temporary
 name in the same folder, syncs, and renames, so that a crash, a full disk or Ctrl-C leaves the
@@ -15,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -44,8 +42,7 @@ def save(path: str | Path, state: Mapping[str, Any]) -> None:
 
 
 def load(path: str | Path) -> dict[str, np.ndarray]:
-    """Read what `save` wrote: a dict of name -> ndarray, each array fresh, writable and in native
-    byte order.
+    """Read what `save` wrote: name -> ndarray, each fresh, writable and in native byte order.
 
     Files of `numpy.savez` and of other safetensors writers can be read too.
     Raises DataError, naming the file, when it is truncated, damaged, not of the format its suffix
@@ -64,8 +61,7 @@ def load(path: str | Path) -> dict[str, np.ndarray]:
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[IO[bytes]]:
-    """Open a binary file that takes the place of `path` when the block ends well, and vanishes when
-    it does not.
+    """Open a binary file that becomes `path` when the block ends well, and vanishes if it does not.
 
     The data are on disk before the new name is (fsync, then rename), and the rename is on disk when
     this returns, where the system lets a folder be synced. A symbolic link stays one: what it
@@ -170,8 +166,7 @@ def _read_npz(path: Path, content: bytes) -> dict[str, np.ndarray]:
 
 
 def read_npy(content: bytes, name: str) -> np.ndarray:
-    """The array in the bytes of one `.npy` file. Raises DataError, naming the member, for anything
-    else.
+    """The array in the bytes of one `.npy` file; DataError, naming it, for anything else.
 
     The header is checked against the bytes at hand before anything is allocated. Format: NumPy
     Enhancement Proposal 1, versions 1.0 and 2.0 (other versions hold names that arrays of numbers
@@ -232,13 +227,13 @@ def _read_safetensors(path: Path, content: bytes) -> dict[str, np.ndarray]:
 
 def _safetensors() -> Any:
     try:
-        import safetensors.numpy
+        import safetensors.numpy as numpy_format  # type: ignore[import-not-found]
     except ImportError:
         raise ImportError(
             ".safetensors files need the safetensors library: pip install 'tinygrad-edu[io]' (.npz "
             "needs nothing)."
         ) from None
-    return sys.modules["safetensors.numpy"]
+    return numpy_format
 
 
 # To add a format, write its row here: suffix, writer (file, arrays), reader (path, content).
