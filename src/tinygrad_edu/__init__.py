@@ -1,4 +1,5 @@
-"""tinygrad_edu: a reverse-mode autograd engine to read in an evening. `import tinygrad_edu as tg`."""
+"""tinygrad_edu: a reverse-mode autograd engine to read in an evening. `import tinygrad_edu as
+tg`."""
 
 from __future__ import annotations
 
@@ -6,8 +7,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import nn, optim
-from .creation import (arange, eye, full, full_like, linspace, ones, ones_like, rand, rand_like, randn, randn_like,
-                       tensor, zeros, zeros_like)
+from .creation import (
+    arange,
+    eye,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    rand,
+    rand_like,
+    randn,
+    randn_like,
+    tensor,
+    zeros,
+    zeros_like,
+)
 from .errors import DataError, DtypeError, GraphError, ShapeError, TinygradEduError
 from .graph import no_grad
 from .interop import numpy as _numpy_protocol  # noqa: F401  (teaches np.exp(tensor) to record)
@@ -30,7 +45,14 @@ __version__ = "0.1.0"
 
 globals().update({name: op.function for name, op in OPS.items() if op.public})
 
-_ROOMS = ("compiler", "data", "metrics", "scalar", "testing", "train")  # imported when first asked for
+_ROOMS = (
+    "compiler",
+    "data",
+    "metrics",
+    "scalar",
+    "testing",
+    "train",
+)  # imported when first asked for
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,5 @@
-"""Functions that make Tensors: from data, from constants, from random numbers. Names and semantics are NumPy's."""
+"""Functions that make Tensors: from data, from constants, from random numbers. Names and semantics
+are NumPy's."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ FLOAT = np.float32
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A new Tensor with its own copy of `data`; see `Tensor` for dtypes. Raises DtypeError, ShapeError (ragged lists)."""
+    """A new Tensor with its own copy of `data`; see `Tensor` for dtypes. Raises DtypeError,
+    ShapeError (ragged lists)."""
     return Tensor(as_array(data, dtype).copy(), requires_grad=requires_grad)
 
 
@@ -42,18 +44,22 @@ def eye(n: int, m: int | None = None, dtype: Any = FLOAT, requires_grad: bool = 
 
 
 def arange(*bounds: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """arange(stop), arange(start, stop) or arange(start, stop, step): integers give int64, others float32."""
+    """arange(stop), arange(start, stop) or arange(start, stop, step): integers give int64, others
+    float32."""
     array = np.arange(*bounds)
     return _made(array, dtype or (FLOAT if array.dtype.kind == "f" else None), requires_grad)
 
 
-def linspace(start: float, stop: float, num: int = 50, dtype: Any = FLOAT, requires_grad: bool = False) -> Tensor:
+def linspace(
+    start: float, stop: float, num: int = 50, dtype: Any = FLOAT, requires_grad: bool = False
+) -> Tensor:
     """`num` numbers evenly from `start` to `stop`, both included."""
     return _made(np.linspace(start, stop, num), dtype, requires_grad)
 
 
 def rand(*shape: Any, dtype: Any = FLOAT, requires_grad: bool = False, rng: Any = None) -> Tensor:
-    """Uniform in [0, 1): rand(2, 3) or rand((2, 3)). `rng`: seed, Generator or None for `tg.manual_seed`'s."""
+    """Uniform in [0, 1): rand(2, 3) or rand((2, 3)). `rng`: seed, Generator or None for
+    `tg.manual_seed`'s."""
     return _made(generator(rng).random(_shape(shape), _drawn(dtype)), dtype, requires_grad)
 
 

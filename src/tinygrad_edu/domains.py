@@ -1,7 +1,9 @@
-"""Where an operation is tested: the part of a row that says which inputs its gradient is checked on.
+"""Where an operation is tested: the part of a row that says which inputs its gradient is checked
+on.
 
-A domain describes values; a `Case` describes shapes and parameters. Nothing here draws anything: the
-tests and `tg.testing` turn these descriptions into arrays. A row without a domain cannot be registered.
+A domain describes values; a `Case` describes shapes and parameters. Nothing here draws anything:
+the tests and `tg.testing` turn these descriptions into arrays. A row without a domain cannot be
+registered.
 """
 
 from dataclasses import dataclass, field
@@ -32,7 +34,8 @@ class Booleans:
 
 @dataclass(frozen=True)
 class Case:
-    """One shape per input and the parameters of the call. `distinct` asks for values without ties."""
+    """One shape per input and the parameters of the call. `distinct` asks for values without
+    ties."""
 
     shapes: tuple[tuple[int, ...], ...]
     params: dict[str, Any] = field(default_factory=dict)
@@ -40,7 +43,8 @@ class Case:
 
 
 def cases(*rows: tuple) -> tuple[Case, ...]:
-    """Write `cases(((3, 4),), ((2,), {"axis": 0}))`: shapes first, parameters last where there are any."""
+    """Write `cases(((3, 4),), ((2,), {"axis": 0}))`: shapes first, parameters last where there are
+    any."""
     made = []
     for row in rows:
         params = row[-1] if isinstance(row[-1], dict) else {}

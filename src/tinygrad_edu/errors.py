@@ -1,6 +1,8 @@
-"""The errors of the package, each also of the built-in kind that a caller would catch without knowing us.
+"""The errors of the package, each also of the built-in kind that a caller would catch without
+knowing us.
 
-A message is written for the person who made the mistake: the operation, what came, what was expected, what to do.
+A message is written for the person who made the mistake: the operation, what came, what was
+expected, what to do.
 """
 
 

@@ -1,16 +1,19 @@
 """The graph and the one engine that walks it backward.
 
-A `Node` is a payload together with the operation and the inputs that made it. The engine knows neither arrays
-nor Tensors: a payload is anything that can be added, and what must fit a node's payload is asked of the node
-(`conform`). Everything is a loop, so a chain of a million nodes is no deeper than a chain of two; a node holds its
-inputs and nothing holds its outputs, so that a graph nobody needs any more dies by reference count.
+A `Node` is a payload together with the operation and the inputs that made it. The engine knows
+neither arrays nor Tensors: a payload is anything that can be added, and what must fit a node's
+payload is asked of the node (`conform`). Everything is a loop, so a chain of a million nodes is no
+deeper than a chain of two; a node holds its inputs and nothing holds its outputs, so that a graph
+nobody needs any more dies by reference count.
 
-Time is one counter. A node remembers when it was made (`seq`) and when its payload was last written over
-(`written`); a write that is younger than a node which reads the payload is the in-place surprise we refuse.
+Time is one counter. A node remembers when it was made (`seq`) and when its payload was last written
+over (`written`); a write that is younger than a node which reads the payload is the in-place
+surprise we refuse.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +32,8 @@ _made_at = attrgetter("seq")
 class Recorder:
     """What an operation can hand itself to: `record(op, inputs, params)` runs it and remembers it.
 
-    The operators (`+`, `@`, `[...]`) are attached to this class by the rows, so each kind of payload has them all.
+    The operators (`+`, `@`, `[...]`) are attached to this class by the rows, so each kind of
+    payload has them all.
     """
 
     __slots__ = ()
@@ -40,9 +44,11 @@ class Recorder:
 
 
 class Node(Recorder):
-    """A payload in the graph. A leaf has no `op`; `inputs` becomes None when a backward has freed the node.
+    """A payload in the graph. A leaf has no `op`; `inputs` becomes None when a backward has freed
+    the node.
 
-    What only some kinds of node store is a class attribute here, so that a node of the other kinds pays nothing for it.
+    What only some kinds of node store is a class attribute here, so that a node of the other kinds
+    pays nothing for it.
     """
 
     __slots__ = ("payload", "op", "inputs", "seq", "written", "grad", "__weakref__")
@@ -62,13 +68,16 @@ class Node(Recorder):
     uses_kernels = False  # whether a vjp kernel may take the place of the formula
 
     conform: Callable | None = None
-    """conform(contribution, node): a contribution from `node`, made to fit this node's payload, or an error that names
-    the row that is wrong. None where whatever can be added fits, as it is for numbers."""
+    """conform(contribution, node): a contribution from `node`, made to fit this node's payload, or
+    an error that names the row that is wrong. None where whatever can be added fits, as it is for
+    numbers."""
 
     def contributions(self, g: Any, create_graph: bool) -> Sequence[tuple[Node, Any]]:
-        """What this node passes on of its gradient `g`: one (input, gradient) pair for each input that wants one.
+        """What this node passes on of its gradient `g`: one (input, gradient) pair for each input
+        that wants one.
 
-        The formulas see payloads, or the nodes themselves when the derivative is to be differentiated in its turn.
+        The formulas see payloads, or the nodes themselves when the derivative is to be
+        differentiated in its turn.
         """
         op: Any = self.op
         inputs: Any = self.inputs
@@ -77,32 +86,43 @@ class Node(Recorder):
         else:
             values = [x.payload if isinstance(x, Node) else x for x in inputs]
             out = self.payload
-        if op.joint is not None or (op.kernel_vjp is not None and self.uses_kernels and not create_graph):
+        if op.joint is not None or (
+            op.kernel_vjp is not None and self.uses_kernels and not create_graph
+        ):
             results = _all_at_once(self, g, out, values, create_graph)
         else:
-            results = [_one(self, vjp, g, out, values) if vjp and isinstance(x, Node) and x.requires_grad else None
-                       for x, vjp in zip(inputs, op.vjps)]
-        return [(source, result if source.conform is None else source.conform(result, self))
-                for source, result in zip(inputs, results)
-                if result is not None and isinstance(source, Node) and source.requires_grad]
+            results = [
+                _one(self, vjp, g, out, values)
+                if vjp and isinstance(x, Node) and x.requires_grad
+                else None
+                for x, vjp in zip(inputs, op.vjps)
+            ]
+        return [
+            (source, result if source.conform is None else source.conform(result, self))
+            for source, result in zip(inputs, results)
+            if result is not None and isinstance(source, Node) and source.requires_grad
+        ]
 
     def retry(self, formula: Callable, *arguments: Any) -> Any:
-        """Called while a formula's ZeroDivisionError or OverflowError is handled: another way to compute it, or raise."""
+        """Called while a formula's ZeroDivisionError or OverflowError is handled: another way to
+        compute it, or raise."""
         raise
 
 
 class _WriteClock:
-    """When any payload was last written over, so that a backward without surprises pays one comparison a node."""
+    """When any payload was last written over, so that a backward without surprises pays one
+    comparison a node."""
 
     latest = 0
 
 
 def mark_written(node: Node) -> None:
-    """Note that the payload of `node` was changed in place (by an optimizer, an assignment, a load)."""
+    """Note that the payload of `node` was changed in place (by an optimizer, an assignment, a
+    load)."""
     node.written = _WriteClock.latest = tick()
 
 
-# ---------------------------------------------------------------------------------------------- recording on and off
+# ----------------------------------------------------------------------------- recording on and off
 
 silenced: dict[int, int] = {}  # thread -> depth of its no_grad blocks; empty almost always
 
@@ -113,7 +133,8 @@ def recording() -> bool:
 
 
 class no_grad:
-    """Within `with no_grad():`, or in a function decorated by it, this thread records nothing. Nests freely."""
+    """Within `with no_grad():`, or in a function decorated by it, this thread records nothing.
+    Nests freely."""
 
     def __enter__(self) -> None:
         me = threading.get_ident()
@@ -128,8 +149,6 @@ class no_grad:
             del silenced[me]
 
     def __call__(self, function: Callable) -> Callable:
-        import functools
-
         @functools.wraps(function)
         def silent(*args: Any, **kwargs: Any) -> Any:
             with self:
@@ -138,19 +157,29 @@ class no_grad:
         return silent
 
 
-# ------------------------------------------------------------------------------------------------------- the engine
+# --------------------------------------------------------------------------------------- the engine
 
-def propagate(root: Node, gradient: Any, *, create_graph: bool = False, retain_graph: bool = False,
-              stop: Iterable[Node] = ()) -> dict[Node, Any]:
-    """Carry `gradient` from `root` to every leaf it depends on; return {leaf: gradient}, writing to none of them.
 
-    Nodes are visited in the reverse of the order in which they were made: a node made later can only depend on nodes
-    made earlier, so by the time a node is reached, every gradient that flows into it has arrived. (This is why
-    recursion over the inputs, which looks simpler, is wrong: in `b = a + a; c = b + b` it would visit b before both of
-    its gradients are in.) Gradients wait in `arrived` and leave it as soon as they are used; what is left is the leaves'.
+def propagate(
+    root: Node,
+    gradient: Any,
+    *,
+    create_graph: bool = False,
+    retain_graph: bool = False,
+    stop: Iterable[Node] = (),
+) -> dict[Node, Any]:
+    """Carry `gradient` from `root` to every leaf it depends on; return {leaf: gradient}, writing to
+    none of them.
 
-    `stop`: nodes that count as leaves here. With `create_graph` the gradients are nodes themselves, so that they can
-    be differentiated again. What can be refused is refused before anything is computed or freed.
+    Nodes are visited in the reverse of the order in which they were made: a node made later can
+    only depend on nodes made earlier, so by the time a node is reached, every gradient that flows
+    into it has arrived. (This is why recursion over the inputs, which looks simpler, is wrong: in
+    `b = a + a; c = b + b` it would visit b before both of its gradients are in.) Gradients wait in
+    `arrived` and leave it as soon as they are used; what is left is the leaves'.
+
+    `stop`: nodes that count as leaves here. With `create_graph` the gradients are nodes themselves,
+    so that they can be differentiated again. What can be refused is refused before anything is
+    computed or freed.
     """
     order = _reachable(root, set(stop))
     arrived = {root: gradient}
@@ -200,7 +229,8 @@ def _one(node: Node, vjp: Callable, g: Any, out: Any, values: Any) -> Any:
 
 
 def _all_at_once(node: Node, g: Any, out: Any, values: Any, create_graph: bool) -> Any:
-    """One gradient (or None) per input: from the vjp kernel if it takes these payloads, else from the row's formulas."""
+    """One gradient (or None) per input: from the vjp kernel if it takes these payloads, else from
+    the row's formulas."""
     op: Any = node.op
     needs = [isinstance(x, Node) and x.requires_grad for x in node.inputs or ()]
     if op.kernel_vjp and node.uses_kernels and not create_graph:
@@ -208,10 +238,15 @@ def _all_at_once(node: Node, g: Any, out: Any, values: Any, create_graph: bool) 
         if results is not NotImplemented:
             return results
     if op.joint is None:
-        return [_one(node, vjp, g, out, values) if vjp and need else None for vjp, need in zip(op.vjps, needs)]
+        return [
+            _one(node, vjp, g, out, values) if vjp and need else None
+            for vjp, need in zip(op.vjps, needs)
+        ]
     results = op.joint(g, out, *values, **node.params)
     if len(results) != len(needs):
-        raise GraphError(f"{op.name}: its vjp returned {len(results)} gradients for {len(needs)} inputs.")
+        raise GraphError(
+            f"{op.name}: its vjp returned {len(results)} gradients for {len(needs)} inputs."
+        )
     return results
 
 
@@ -224,23 +259,32 @@ def _hooked(node: Node, g: Any) -> Any:
 
 def _refuse_freed(node: Node) -> None:
     raise GraphError(
-        f"backward: the graph behind this {node.op.name if node.op else 'tensor'} was already used by a backward and "
-        "freed. Run the forward computation again, or pass retain_graph=True to the earlier backward.")
+        f"backward: the graph behind this {node.op.name if node.op else 'tensor'} was already "
+        "used by a backward and "
+        "freed. Run the forward computation again, or pass retain_graph=True to the earlier "
+        "backward."
+    )
 
 
 def _refuse_overwritten(node: Node) -> None:
-    """Raise if a payload that the formulas of `node` read was written over after `node` was made."""
+    """Raise if a payload that the formulas of `node` read was written over after `node` was
+    made."""
     op = node.op
     assert op is not None and node.inputs is not None
     for position, source in enumerate(node.inputs):
-        if op.reads_input(position) and isinstance(source, Node) and _last_written(source) > node.seq:
+        if (
+            op.reads_input(position)
+            and isinstance(source, Node)
+            and _last_written(source) > node.seq
+        ):
             _overwritten(op.name, f"input {position}", source)
     if op.reads_output and _last_written(node) > node.seq:
         _overwritten(op.name, "output", node)
 
 
 def _last_written(node: Node) -> int:
-    """The time of the last write to the memory of `node`: a view shares it with the node that it looks into."""
+    """The time of the last write to the memory of `node`: a view shares it with the node that it
+    looks into."""
     written = node.written
     while node.op is not None and node.op.view and node.inputs:
         source = node.inputs[0]
@@ -255,6 +299,9 @@ def _overwritten(name: str, which: str, node: Node) -> None:
     shape = getattr(node.payload, "shape", None)
     described = f" (shape {shape})" if shape is not None else ""
     raise GraphError(
-        f"backward: the {which} of {name}{described} was changed in place after {name} read it, so its gradient would "
-        "be that of other numbers. Call backward() before the change (optimizer.step(), load_state_dict, .data = ...), "
-        "run the forward computation again after it, or work on a copy.")
+        f"backward: the {which} of {name}{described} was changed in place after {name} read it, "
+        "so its gradient would "
+        "be that of other numbers. Call backward() before the change (optimizer.step(), "
+        "load_state_dict, .data = ...), "
+        "run the forward computation again after it, or work on a copy."
+    )

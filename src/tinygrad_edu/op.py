@@ -1,13 +1,16 @@
-"""An operation is a row: its forward, one vector-Jacobian product (vjp) per input, and where it is tested.
+"""An operation is a row: its forward, one vector-Jacobian product (vjp) per input, and where it is
+tested.
 
-From the row follow the Python function, the Tensor method, the operator, the NumPy name, the gradient test and the line
-in the documentation. `apply` is the one door through which every operation passes, whatever it is given: it asks the
-first input that can record (a Tensor, a Value, a traced array) to record it; what that input holds goes through
-the same door again; plain arrays and floats are computed. No row knows what its payload is.
+From the row follow the Python function, the Tensor method, the operator, the NumPy name, the
+gradient test and the line in the documentation. `apply` is the one door through which every
+operation passes, whatever it is given: it asks the first input that can record (a Tensor, a Value,
+a traced array) to record it; what that input holds goes through the same door again; plain arrays
+and floats are computed. No row knows what its payload is.
 
-A vjp has the form `vjp(g, out, x, ..., **params)`: the upstream gradient, the output, the inputs. It never un-broadcasts,
-checks or casts: the engine does. An argument that the formula does not read is written with a leading underscore
-(`lambda g, _out, x, _y: ...`); what is not read may be overwritten before the backward.
+A vjp has the form `vjp(g, out, x, ..., **params)`: the upstream gradient, the output, the inputs.
+It never un-broadcasts, checks or casts: the engine does. An argument that the formula does not read
+is written with a leading underscore (`lambda g, _out, x, _y: ...`); what is not read may be
+overwritten before the backward.
 """
 
 from __future__ import annotations
@@ -27,18 +30,59 @@ OPS: dict[str, Op] = {}
 
 
 class Op:
-    """One row. `arity` is None for operations on a sequence of tensors (concatenate); `joint` is a vjp that gives the
-    gradients of all inputs at once; `view` says that the output may share memory with the first input; `stash` that
-    the forward returns (output, what only its vjp kernel needs)."""
+    """One row. `arity` is None for operations on a sequence of tensors (concatenate); `joint` is a
+    vjp that gives the gradients of all inputs at once; `view` says that the output may share memory
+    with the first input; `stash` that the forward returns (output, what only its vjp kernel
+    needs)."""
 
-    __slots__ = ("name", "forward", "scalar", "vjps", "joint", "kernel_vjp", "inputs", "arity", "defaults", "domain",
-                 "cases", "kinks", "view", "stash", "dunder", "method", "public", "numpy", "doc", "function", "_read", "symbol")
+    __slots__ = (
+        "name",
+        "forward",
+        "scalar",
+        "vjps",
+        "joint",
+        "kernel_vjp",
+        "inputs",
+        "arity",
+        "defaults",
+        "domain",
+        "cases",
+        "kinks",
+        "view",
+        "stash",
+        "dunder",
+        "method",
+        "public",
+        "numpy",
+        "doc",
+        "function",
+        "_read",
+        "symbol",
+    )
 
-    def __init__(self, name: str, forward: Callable, *, vjps: tuple | None, domain: tuple, cases: tuple[Case, ...] | None,
-                 inputs: tuple[str, ...], joint: Callable | None = None, scalar: Callable | None = None,
-                 defaults: dict[str, Any] = NO_PARAMS, kinks: str = "", view: bool = False, stash: bool = False,
-                 dunder: str | None = None, method: bool = True, public: bool = True, numpy: str | None = None, doc: str = "",
-                 variadic: bool = False, symbol: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        forward: Callable,
+        *,
+        vjps: tuple | None,
+        domain: tuple,
+        cases: tuple[Case, ...] | None,
+        inputs: tuple[str, ...],
+        joint: Callable | None = None,
+        scalar: Callable | None = None,
+        defaults: dict[str, Any] = NO_PARAMS,
+        kinks: str = "",
+        view: bool = False,
+        stash: bool = False,
+        dunder: str | None = None,
+        method: bool = True,
+        public: bool = True,
+        numpy: str | None = None,
+        doc: str = "",
+        variadic: bool = False,
+        symbol: str | None = None,
+    ) -> None:
         self.name, self.forward, self.scalar = name, forward, scalar
         self.vjps, self.joint = vjps, joint
         self.kernel_vjp = getattr(forward, "vjp", None)
@@ -69,16 +113,19 @@ class Op:
 
 
 def _arguments_read(formulas: tuple) -> frozenset:
-    """The positions of the arguments that the formulas read; None stands for "any" (a formula with *args)."""
+    """The positions of the arguments that the formulas read; None stands for "any" (a formula with
+    *args)."""
     read: set[int | None] = set()
     for formula in formulas:
         if formula is None:
             continue
         code = getattr(formula, "__code__", None)
-        if code is None or (code.co_flags & inspect.CO_VARARGS and not _star_name(code).startswith("_")):
+        if code is None or (
+            code.co_flags & inspect.CO_VARARGS and not _star_name(code).startswith("_")
+        ):
             read.add(None)
         if code is not None:
-            names = code.co_varnames[:code.co_argcount]
+            names = code.co_varnames[: code.co_argcount]
             read.update(position for position, name in enumerate(names) if not name.startswith("_"))
     return frozenset(read)
 
@@ -87,10 +134,12 @@ def _star_name(code: Any) -> str:
     return code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
 
 
-# --------------------------------------------------------------------------------------------------------- the door
+# ----------------------------------------------------------------------------------------- the door
+
 
 def apply(op: Op, inputs: tuple, params: dict[str, Any] = NO_PARAMS) -> Any:
-    """Run `op`: recorded by the first input that records, computed at once on plain arrays and floats."""
+    """Run `op`: recorded by the first input that records, computed at once on plain arrays and
+    floats."""
     for x in inputs:
         if isinstance(x, Recorder):
             return x.record(op, inputs, params)
@@ -101,7 +150,8 @@ def apply(op: Op, inputs: tuple, params: dict[str, Any] = NO_PARAMS) -> Any:
 
 
 def on_scalars(op: Op, inputs: tuple, params: dict[str, Any]) -> Any:
-    """`op` on Python numbers, giving a Python number. Where `math` raises, the IEEE answer (inf, nan) is given instead."""
+    """`op` on Python numbers, giving a Python number. Where `math` raises, the IEEE answer (inf,
+    nan) is given instead."""
     if op.scalar is not None:
         try:
             return op.scalar(*inputs, **params)
@@ -112,14 +162,22 @@ def on_scalars(op: Op, inputs: tuple, params: dict[str, Any]) -> Any:
     return out[0].item() if op.stash else (out.item() if np.ndim(out) == 0 else out)
 
 
-# ---------------------------------------------------------------------------------------------------- making a row
+# ------------------------------------------------------------------------------------- making a row
+
 
 def register(op: Op, function: Callable) -> Any:
-    """Enter `op` in the table and give its public function a name, a docstring and a way back to the row."""
+    """Enter `op` in the table and give its public function a name, a docstring and a way back to
+    the row."""
     if not op.domain or None in op.domain:
-        raise ValueError(f"{op.name}: a row needs a test domain. Add domain=Reals(low, high) (see domains.py) to its row.")
+        raise ValueError(
+            f"{op.name}: a row needs a test domain. Add domain=Reals(low, high) (see domains.py) "
+            "to its row."
+        )
     if op.cases is not None and not op.cases:
-        raise ValueError(f"{op.name}: a row needs test cases. Add cases=cases((shape, ...), ...) (see domains.py) to its row.")
+        raise ValueError(
+            f"{op.name}: a row needs test cases. Add cases=cases((shape, ...), ...) (see "
+            "domains.py) to its row."
+        )
     if op.name in OPS:
         raise ValueError(f"{op.name}: there is a row of this name already.")
     function.__name__ = function.__qualname__ = op.name
@@ -147,12 +205,19 @@ def _attach_operator(dunder: str, function: Callable) -> None:
         setattr(Recorder, f"__r{dunder}__", reflected)
 
 
-def unary(name: str, forward: Callable, *, vjp: Callable | None, domain: Any = None, kernel: str | None = None,
-          **rest: Any) -> Any:
+def unary(
+    name: str,
+    forward: Callable,
+    *,
+    vjp: Callable | None,
+    domain: Any = None,
+    kernel: str | None = None,
+    **rest: Any,
+) -> Any:
     """A row of one input, element by element: `vjp(g, out, x)`.
 
-    `forward` is the formula in NumPy. Where csrc/ops.def has a row of this name (or of the name `kernel`), its kernels
-    are used on plain arrays.
+    `forward` is the formula in NumPy. Where csrc/ops.def has a row of this name (or of the name
+    `kernel`), its kernels are used on plain arrays.
     """
     forward = elementwise(kernel or name, forward, param=next(iter(rest.get("defaults", ())), None))
     op = Op(name, forward, vjps=vjp and (vjp,), domain=(domain,), cases=None, inputs=("x",), **rest)
@@ -165,8 +230,11 @@ def unary(name: str, forward: Callable, *, vjp: Callable | None, domain: Any = N
     return register(op, function)
 
 
-def binary(name: str, forward: Callable, *, vjp: tuple | None, domain: Any = None, **rest: Any) -> Any:
-    """A row of two inputs that broadcast against each other: `vjp=(for x, for y)`, each `(g, out, x, y)`."""
+def binary(
+    name: str, forward: Callable, *, vjp: tuple | None, domain: Any = None, **rest: Any
+) -> Any:
+    """A row of two inputs that broadcast against each other: `vjp=(for x, for y)`, each `(g, out,
+    x, y)`."""
     domains = domain if isinstance(domain, tuple) else (domain, domain)
     op = Op(name, forward, vjps=vjp, domain=domains, cases=None, inputs=("x", "y"), **rest)
 
@@ -176,8 +244,16 @@ def binary(name: str, forward: Callable, *, vjp: tuple | None, domain: Any = Non
     return register(op, function)
 
 
-def row(name: str, forward: Callable, *, vjp: Any, domain: Any = None, cases: tuple[Case, ...] = (),
-        inputs: tuple[str, ...] = ("x",), **rest: Any) -> Any:
+def row(
+    name: str,
+    forward: Callable,
+    *,
+    vjp: Any,
+    domain: Any = None,
+    cases: tuple[Case, ...] = (),
+    inputs: tuple[str, ...] = ("x",),
+    **rest: Any,
+) -> Any:
     """A row of any other form: `cases` say on which shapes and parameters it is tested.
 
     `vjp` is one formula per input, or a single function for one input.
@@ -188,11 +264,29 @@ def row(name: str, forward: Callable, *, vjp: Any, domain: Any = None, cases: tu
     return register(op, _with_params(op))
 
 
-def variadic(name: str, forward: Callable, *, vjp: Callable, domain: Any = None, cases: tuple[Case, ...] = (),
-             **rest: Any) -> Any:
-    """A row over a sequence of tensors; `vjp(g, out, *inputs, **params)` gives the gradients of all of them."""
+def variadic(
+    name: str,
+    forward: Callable,
+    *,
+    vjp: Callable,
+    domain: Any = None,
+    cases: tuple[Case, ...] = (),
+    **rest: Any,
+) -> Any:
+    """A row over a sequence of tensors; `vjp(g, out, *inputs, **params)` gives the gradients of all
+    of them."""
     domains = domain if isinstance(domain, tuple) else (domain,)
-    op = Op(name, forward, vjps=None, joint=vjp, domain=domains, cases=cases, inputs=("tensors",), variadic=True, **rest)
+    op = Op(
+        name,
+        forward,
+        vjps=None,
+        joint=vjp,
+        domain=domains,
+        cases=cases,
+        inputs=("tensors",),
+        variadic=True,
+        **rest,
+    )
 
     def function(tensors: Any, *args: Any, **kwargs: Any) -> Any:
         return apply(op, tuple(tensors), bind(op, args, kwargs, first=1))
@@ -218,15 +312,21 @@ def _with_params(op: Op) -> Callable:
 
 def _signature(op: Op) -> inspect.Signature:
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    names = [inspect.Parameter(name.rstrip("?"), kind, default=None if name.endswith("?") else inspect.Parameter.empty)
-             for name in op.inputs]
-    return inspect.Signature([*names, *(inspect.Parameter(p, kind, default=d) for p, d in op.defaults.items())])
+    names = [
+        inspect.Parameter(
+            name.rstrip("?"), kind, default=None if name.endswith("?") else inspect.Parameter.empty
+        )
+        for name in op.inputs
+    ]
+    return inspect.Signature(
+        [*names, *(inspect.Parameter(p, kind, default=d) for p, d in op.defaults.items())]
+    )
 
 
 def _named_inputs(op: Op, inputs: tuple, kwargs: dict[str, Any]) -> tuple:
     """Complete the inputs from keywords; an input written `bias?` in its row may be left out."""
     found = list(inputs)
-    for name in op.inputs[len(inputs):]:
+    for name in op.inputs[len(inputs) :]:
         plain = name.rstrip("?")
         if plain in kwargs:
             found.append(kwargs.pop(plain))
@@ -238,17 +338,22 @@ def _named_inputs(op: Op, inputs: tuple, kwargs: dict[str, Any]) -> tuple:
 
 
 def bind(op: Op, args: tuple, kwargs: dict[str, Any], *, first: int) -> dict[str, Any]:
-    """The parameters of a call, complete and in the row's order; unknown and doubled ones are refused by name."""
+    """The parameters of a call, complete and in the row's order; unknown and doubled ones are
+    refused by name."""
     defaults = op.defaults
     if not args and not kwargs:
         return defaults
     if len(args) > len(defaults):
-        raise TypeError(f"{op.name}() takes {first + len(defaults)} arguments and got {first + len(args)}: "
-                        f"{op.name}{_signature(op)}.")
+        raise TypeError(
+            f"{op.name}() takes {first + len(defaults)} arguments and got {first + len(args)}: "
+            f"{op.name}{_signature(op)}."
+        )
     given = dict(zip(defaults, args))
     for key in kwargs:
         if key not in defaults:
-            raise TypeError(f"{op.name}() has no parameter {key!r}: call it as {op.name}{_signature(op)}.")
+            raise TypeError(
+                f"{op.name}() has no parameter {key!r}: call it as {op.name}{_signature(op)}."
+            )
         if key in given:
             raise TypeError(f"{op.name}() got {key!r} twice, by position and by name.")
     return {**defaults, **given, **kwargs}

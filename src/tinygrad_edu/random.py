@@ -1,24 +1,29 @@
-"""Where randomness comes from: NumPy's Generators, seeded where the caller wants repeatable numbers.
+"""Where randomness comes from: NumPy's Generators, seeded where the caller wants repeatable
+numbers.
 
-Every function that draws takes `rng`: an int seed, a numpy Generator, or None for the package's own generator, which
-`manual_seed` sets.
+Every function that draws takes `rng`: an int seed, a numpy Generator, or None for the package's own
+generator, which `manual_seed` sets.
 """
 
 from typing import Any
 
 import numpy as np
 
-_package: Any = None  # made when first asked for: importing numpy.random takes as long as all of this package
+_package: Any = (
+    None  # made when first asked for: importing numpy.random takes as long as all of this package
+)
 
 
 def manual_seed(n: int) -> None:
-    """Restart the package's generator from the seed `n` >= 0, so that what is drawn after it repeats."""
+    """Restart the package's generator from the seed `n` >= 0, so that what is drawn after it
+    repeats."""
     global _package
     _package = _from_seed(n)
 
 
 def generator(rng: Any = None) -> "np.random.Generator":
-    """The Generator that `rng` means: itself, one seeded with an int, or the package's own for None."""
+    """The Generator that `rng` means: itself, one seeded with an int, or the package's own for
+    None."""
     global _package
     if rng is None:
         if _package is None:
@@ -31,5 +36,7 @@ def generator(rng: Any = None) -> "np.random.Generator":
 
 def _from_seed(n: Any) -> "np.random.Generator":
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
-        raise ValueError(f"rng: expected a seed (an integer >= 0), a numpy Generator or None, got {n!r}.")
+        raise ValueError(
+            f"rng: expected a seed (an integer >= 0), a numpy Generator or None, got {n!r}."
+        )
     return np.random.default_rng(int(n))

@@ -1,8 +1,9 @@
 """The scalar engine: one number a node, and small networks made of them.
 
-A `Value` is a node of the same graph as a Tensor, with a Python float as its payload; its gradients come from the same
-rows. The interface is that of micrograd, so that its notebooks run when the import line is changed.
-Unlike a Tensor, every Value keeps its gradient and its graph after `backward()`: at this size one wants to look at it.
+A `Value` is a node of the same graph as a Tensor, with a Python float as its payload; its gradients
+come from the same rows. The interface is that of micrograd, so that its notebooks run when the
+import line is changed. Unlike a Tensor, every Value keeps its gradient and its graph after
+`backward()`: at this size one wants to look at it.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ _new = object.__new__
 
 
 class Value(Node):
-    """A number in the graph: `data` (float), `grad` (float, d root / d self after `root.backward()`), `label`.
+    """A number in the graph: `data` (float), `grad` (float, d root / d self after
+    `root.backward()`), `label`.
 
-    Operators and the methods exp, log, tanh, sigmoid, relu, ... record; comparisons give bool. A non-number is refused.
+    Operators and the methods exp, log, tanh, sigmoid, relu, ... record; comparisons give bool. A
+    non-number is refused.
     """
 
     __slots__ = ("params", "label")
@@ -43,7 +46,8 @@ class Value(Node):
         self.label = label
 
     def __getattr__(self, name: str) -> Any:
-        """What a computed Value leaves unset until somebody asks: most never are, and there are many."""
+        """What a computed Value leaves unset until somebody asks: most never are, and there are
+        many."""
         try:
             return _UNSET[name]
         except KeyError:
@@ -53,7 +57,9 @@ class Value(Node):
     def record(cls, op: Op, inputs: tuple, params: dict[str, Any] = NO_PARAMS) -> Any:
         """Run `op` on the numbers of `inputs` and remember it."""
         inputs = tuple(x if isinstance(x, Value) or x is None else _number(x) for x in inputs)
-        out = on_scalars(op, tuple(x.payload if isinstance(x, Value) else x for x in inputs), params)
+        out = on_scalars(
+            op, tuple(x.payload if isinstance(x, Value) else x for x in inputs), params
+        )
         if not op.differentiable:
             return out
         if not isinstance(out, (int, float)):
@@ -65,7 +71,8 @@ class Value(Node):
         return made
 
     def contributions(self, g: Any, create_graph: bool) -> Sequence[tuple[Node, Any]]:
-        """As `Node.contributions`, unrolled for the many nodes that are a formula of one or two plain numbers."""
+        """As `Node.contributions`, unrolled for the many nodes that are a formula of one or two
+        plain numbers."""
         op: Any = self.op
         inputs: Any = self.inputs
         if create_graph or op.defaults or op.joint is not None or len(inputs) > 2:
@@ -86,27 +93,38 @@ class Value(Node):
         except ArithmeticError:
             return super().contributions(g, create_graph)
 
-    def retry(self, formula: Callable, g: Any, out: Any, values: Sequence, params: dict[str, Any]) -> Any:
-        """A formula where Python raises and IEEE arithmetic answers (1 / 0 = inf): again, in NumPy's numbers."""
+    def retry(
+        self, formula: Callable, g: Any, out: Any, values: Sequence, params: dict[str, Any]
+    ) -> Any:
+        """A formula where Python raises and IEEE arithmetic answers (1 / 0 = inf): again, in
+        NumPy's numbers."""
         if isinstance(g, Value):
             raise
         with np.errstate(all="ignore"):
-            return float(formula(np.float64(g), np.float64(out), *map(np.float64, values), **params))
+            return float(
+                formula(np.float64(g), np.float64(out), *map(np.float64, values), **params)
+            )
 
     def backward(self, create_graph: bool = False) -> None:
-        """Add d self / d leaf to the `grad` of every leaf, and set the `grad` of every value on the way.
+        """Add d self / d leaf to the `grad` of every leaf, and set the `grad` of every value on the
+        way.
 
         With `create_graph` the gradients are Values, which can be differentiated again.
         """
         if self.op is None and not self.requires_grad:
-            raise GraphError("backward: this Value was computed under no_grad(), so nothing leads back from it.")
-        found = propagate(self, Value(1.0) if create_graph else 1.0, create_graph=create_graph, retain_graph=True)
+            raise GraphError(
+                "backward: this Value was computed under no_grad(), so nothing leads back from it."
+            )
+        found = propagate(
+            self, Value(1.0) if create_graph else 1.0, create_graph=create_graph, retain_graph=True
+        )
         for leaf, g in found.items():
             leaf.grad = leaf.grad + g
 
     @property
     def data(self) -> Any:
-        """The number. Assigning to it is how a parameter is trained; a backward that still needs the old one refuses."""
+        """The number. Assigning to it is how a parameter is trained; a backward that still needs
+        the old one refuses."""
         return self.payload
 
     @data.setter
@@ -116,13 +134,20 @@ class Value(Node):
 
     @property
     def _prev(self) -> set:
-        """The values that this one was computed from, as micrograd's drawing notebooks ask for them."""
+        """The values that this one was computed from, as micrograd's drawing notebooks ask for
+        them."""
         return {x for x in self.inputs or () if isinstance(x, Value)}
 
     @property
     def _op(self) -> str:
         """The symbol of the operation that made this value, or ""."""
         return self.op.symbol if self.op else ""
+
+    def __eq__(self, other: Any) -> Any:
+        return self.payload == other.payload if isinstance(other, Value) else self.payload == other
+
+    def __ne__(self, other: Any) -> Any:
+        return not self == other
 
     def __repr__(self) -> str:
         return f"Value(data={self.payload}, grad={self.grad})"
@@ -149,10 +174,12 @@ def _number(x: Any) -> float:
     raise TypeError(f"Value: expected one real number, got {type(x).__name__}: {x!r}.")
 
 
-# ------------------------------------------------------------------------------------- operators and methods from rows
+# ------------------------------------------------------------------ operators and methods from rows
 #
-# A graph of Values has many nodes that do little, so the two common forms of row are unrolled: `record`, without its
-# loops. Whatever is out of the ordinary (a NumPy number, a division by zero, no_grad) is left to `record` itself.
+# A graph of Values has many nodes that do little, so the two common forms of row are unrolled:
+# `record`, without its loops. Whatever is out of the ordinary (a NumPy number, a division by zero,
+# no_grad) is left to `record` itself.
+
 
 def _unary(op: Op) -> Callable:
     scalar = op.scalar
@@ -160,7 +187,7 @@ def _unary(op: Op) -> Callable:
     def method(x: Value) -> Any:
         try:
             number = scalar(x.payload)  # type: ignore[misc]
-        except ArithmeticError:
+        except (ArithmeticError, ValueError):
             number = None
         if type(number) is not float or silenced:
             return Value.record(op, (x,))
@@ -209,7 +236,8 @@ for _op in OPS.values():
         _attach(_op)
 
 
-# -------------------------------------------------------------------------------------------------------- networks
+# ----------------------------------------------------------------------------------------- networks
+
 
 class Module:
     """What has parameters."""
@@ -225,7 +253,8 @@ class Module:
 
 
 class Neuron(Module):
-    """`nin` weights drawn from [-1, 1) by Python's `random`, a bias of 0, and relu unless `nonlin` is False.
+    """`nin` weights drawn from [-1, 1) by Python's `random`, a bias of 0, and relu unless `nonlin`
+    is False.
 
     The weighted sum is one node of the graph, so a network of Values has one or two nodes a neuron.
     """
@@ -249,7 +278,8 @@ class Neuron(Module):
 
 
 class Layer(Module):
-    """`nout` neurons that see the same `nin` inputs. A layer of one neuron gives its output, not a list."""
+    """`nout` neurons that see the same `nin` inputs. A layer of one neuron gives its output, not a
+    list."""
 
     def __init__(self, nin: int, nout: int, **kwargs: Any) -> None:
         self.neurons = [Neuron(nin, **kwargs) for _ in range(nout)]

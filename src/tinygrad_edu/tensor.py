@@ -1,8 +1,9 @@
 """Tensor: an array in the graph.
 
-A Tensor is a node whose payload is an ndarray (or, while a step is traced, a traced array). What this file knows is how
-an array takes part: how an operation on it is recorded, how a gradient is made to fit it, how it meets Python and NumPy.
-The operations themselves are rows in `ops/`; the methods are attached from them below.
+A Tensor is a node whose payload is an ndarray (or, while a step is traced, a traced array). What
+this file knows is how an array takes part: how an operation on it is recorded, how a gradient is
+made to fit it, how it meets Python and NumPy. The operations themselves are rows in `ops/`; the
+methods are attached from them below.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .errors import DtypeError, GraphError, ShapeError
 from .graph import Node, Recorder, mark_written, propagate, recording, tick
 from .op import NO_PARAMS, OPS, Op, apply
 from .ops.reduction import sum as _sum
-from .ops.shape import astype, flatten, reshape, transpose
+from .ops.shape import astype, flatten, getitem, reshape, transpose
 
 SUPPORTED = frozenset(np.dtype(code) for code in "?bBhHiIlLqQfd")
 _new = object.__new__
@@ -28,10 +29,10 @@ _PLAIN = (float, int, bool, type(None))
 class Tensor(Node):
     """An n-dimensional array that remembers how it was computed.
 
-    `data`: anything that NumPy makes an array of. An ndarray of a supported dtype (float32, float64, integers,
-    booleans) is used as it is, without a copy; `tg.tensor` copies. Python numbers become float32, int64 or bool.
-    `requires_grad`: ask for d loss / d self in `.grad` after `loss.backward()`; floating dtypes only.
-    Raises DtypeError for other dtypes.
+    `data`: anything that NumPy makes an array of. An ndarray of a supported dtype (float32,
+    float64, integers, booleans) is used as it is, without a copy; `tg.tensor` copies. Python
+    numbers become float32, int64 or bool. `requires_grad`: ask for d loss / d self in `.grad` after
+    `loss.backward()`; floating dtypes only. Raises DtypeError for other dtypes.
     """
 
     __slots__ = ("params", "stash", "hooks", "requires_grad")
@@ -45,7 +46,7 @@ class Tensor(Node):
             _require_floating(payload.dtype)
             self.requires_grad = True
 
-    # ------------------------------------------------------------------------------------------------- recording
+    # ------------------------------------------------------------------------------------ recording
 
     @classmethod
     def record(cls, op: Op, inputs: tuple, params: dict[str, Any]) -> Any:
@@ -82,7 +83,8 @@ class Tensor(Node):
         return made
 
     def conform(self, contribution: Any, node: Node) -> Any:  # type: ignore[override]
-        """The vjp's result as a gradient of this tensor: summed over what was broadcast, in this tensor's dtype."""
+        """The vjp's result as a gradient of this tensor: summed over what was broadcast, in this
+        tensor's dtype."""
         payload = self.payload
         shape, dtype = payload.shape, payload.dtype
         if not isinstance(contribution, (ndarray, Recorder)):
@@ -93,15 +95,17 @@ class Tensor(Node):
             contribution = astype(contribution, dtype=dtype)
         return contribution
 
-    # -------------------------------------------------------------------------------------------------- autograd
+    # ------------------------------------------------------------------------------------- autograd
 
-    def backward(self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
+    def backward(
+        self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False
+    ) -> None:
         """Add d self / d leaf, times `gradient`, to `.grad` of every leaf that requires it.
 
-        gradient: array or Tensor of this shape; may be left out for a tensor of one element (then 1). With
-        `create_graph` the gradients can be differentiated again. Unless `retain_graph` (or `create_graph`) is set, the
-        graph is freed and a second backward is refused. Raises GraphError where nothing was recorded, ShapeError for
-        a gradient of another shape.
+        gradient: array or Tensor of this shape; may be left out for a tensor of one element (then
+        1). With `create_graph` the gradients can be differentiated again. Unless `retain_graph` (or
+        `create_graph`) is set, the graph is freed and a second backward is refused. Raises
+        GraphError where nothing was recorded, ShapeError for a gradient of another shape.
         """
         g = self._upstream(gradient, create_graph)
         with np.errstate(all="ignore"):
@@ -113,28 +117,49 @@ class Tensor(Node):
     def _upstream(self, gradient: Any, create_graph: bool) -> Any:
         if not self.requires_grad:
             raise GraphError(
-                "backward: this tensor does not require grad and was not computed from one that does. Create the "
-                "parameters with requires_grad=True, and compute the loss outside no_grad() and without detach().")
+                "backward: this tensor does not require grad and was not computed from one that "
+                "does. Create the "
+                "parameters with requires_grad=True, and compute the loss outside no_grad() and "
+                "without detach()."
+            )
         if gradient is None:
             if self.size != 1:
-                raise ShapeError(f"backward: a tensor of shape {self.shape} has no single derivative. Reduce it to one "
-                                 "number first (.sum(), .mean()), or pass gradient= of this shape.")
-            gradient = np.ones_like(self.payload) if isinstance(self.payload, ndarray) else self.payload.ones_like()
+                raise ShapeError(
+                    f"backward: a tensor of shape {self.shape} has no single derivative. Reduce "
+                    "it to one "
+                    "number first (.sum(), .mean()), or pass gradient= of this shape."
+                )
+            gradient = (
+                np.ones_like(self.payload)
+                if isinstance(self.payload, ndarray)
+                else self.payload.ones_like()
+            )
         given = gradient.payload if isinstance(gradient, Tensor) else gradient
         if not isinstance(given, Recorder):
             given = np.asarray(given, dtype=self.dtype)
         if given.shape != self.shape:
-            raise ShapeError(f"backward: gradient of shape {given.shape} for a tensor of shape {self.shape}: they must be "
-                             "equal.")
+            raise ShapeError(
+                f"backward: gradient of shape {given.shape} for a tensor of shape {self.shape}: "
+                "they must be "
+                "equal."
+            )
         if not create_graph:
             return given
-        return gradient if isinstance(gradient, Tensor) and gradient.dtype == self.dtype else Tensor._of(given)
+        return (
+            gradient
+            if isinstance(gradient, Tensor) and gradient.dtype == self.dtype
+            else Tensor._of(given)
+        )
 
     def _accumulate(self, g: Any, owned: set[int]) -> None:
-        """Add a finished gradient to `.grad`. A vjp may pass on the very array it was given, or a view; what is kept
-        must be nobody else's, since optimizers and the next backward write into it."""
+        """Add a finished gradient to `.grad`. A vjp may pass on the very array it was given, or a
+        view; what is kept must be nobody else's, since optimizers and the next backward write into
+        it."""
         held = self.grad
         if isinstance(g, Tensor):
+            g = (
+                g if g.op is not None else g * 1.0
+            )  # a leaf may be the caller's own, or another leaf's gradient too
             self.grad = g if held is None else held + g
         elif not isinstance(g, ndarray):
             self.grad = Tensor._of(g) if held is None else Tensor._of(held.payload + g)
@@ -150,10 +175,12 @@ class Tensor(Node):
             self.grad = Tensor._of(held.payload + g)
 
     def register_hook(self, hook: Callable) -> Callable[[], None]:
-        """Call `hook(gradient)` with this tensor's whole gradient, a Tensor, in each backward; what it returns, if not
-        None, replaces the gradient. Returns a function that removes the hook."""
+        """Call `hook(gradient)` with this tensor's whole gradient, a Tensor, in each backward; what
+        it returns, if not None, replaces the gradient. Returns a function that removes the hook."""
         if not self.requires_grad:
-            raise GraphError("register_hook: this tensor does not require grad, so no gradient will ever arrive.")
+            raise GraphError(
+                "register_hook: this tensor does not require grad, so no gradient will ever arrive."
+            )
 
         def call(g: Any) -> Any:
             changed = hook(g if isinstance(g, Tensor) else Tensor._of(g))
@@ -169,22 +196,26 @@ class Tensor(Node):
         return remove
 
     def detach(self) -> Tensor:
-        """The same memory outside the graph: what is computed from it leads no gradient back here."""
+        """The same memory outside the graph: what is computed from it leads no gradient back
+        here."""
         return Tensor._of(self.payload)
 
-    # ---------------------------------------------------------------------------------------------- as an array
+    # ---------------------------------------------------------------------------------- as an array
 
     @property
     def data(self) -> ndarray:
-        """The ndarray itself. Assigning replaces the numbers (same shape and dtype); a backward that still needs the
-        old ones will refuse."""
+        """The ndarray itself. Assigning replaces the numbers (same shape and dtype); a backward
+        that still needs the old ones will refuse."""
         return self.payload
 
     @data.setter
     def data(self, value: Any) -> None:
         value = value.payload if isinstance(value, Tensor) else np.asarray(value)
         if value.shape != self.shape:
-            raise ShapeError(f"data: cannot put an array of shape {value.shape} into a tensor of shape {self.shape}.")
+            raise ShapeError(
+                f"data: cannot put an array of shape {value.shape} into a tensor of shape "
+                f"{self.shape}."
+            )
         self.payload = np.asarray(value, dtype=self.dtype)
         mark_written(self)
 
@@ -193,19 +224,26 @@ class Tensor(Node):
     ndim = property(lambda self: self.payload.ndim, doc="The number of axes.")
     size = property(lambda self: self.payload.size, doc="The number of elements.")
     T = property(lambda self: transpose(self), doc="The axes reversed.")
-    is_leaf = property(lambda self: self.op is None, doc="Whether no recorded operation made this tensor.")
+    is_leaf = property(
+        lambda self: self.op is None, doc="Whether no recorded operation made this tensor."
+    )
 
     def item(self) -> Any:
         """The one element as a Python number. Raises ValueError where there are more."""
         if self.size != 1:
-            raise ValueError(f"item: a tensor of shape {self.shape} holds {self.size} elements, not one.")
+            raise ValueError(
+                f"item: a tensor of shape {self.shape} holds {self.size} elements, not one."
+            )
         return self.payload.item()
 
     def numpy(self) -> ndarray:
-        """The ndarray, sharing memory. Raises GraphError for a tensor that requires grad: detach it first."""
+        """The ndarray, sharing memory. Raises GraphError for a tensor that requires grad: detach it
+        first."""
         if self.requires_grad:
-            raise GraphError("numpy: this tensor requires grad, and an ndarray would lose the graph. "
-                             "Use t.detach().numpy().")
+            raise GraphError(
+                "numpy: this tensor requires grad, and an ndarray would lose the graph. "
+                "Use t.detach().numpy()."
+            )
         return self.payload
 
     def tolist(self) -> Any:
@@ -217,15 +255,21 @@ class Tensor(Node):
         return reshape(self, shape=_unpack(shape))
 
     def transpose(self, *axes: Any) -> Tensor:
-        """The axes in another order: t.transpose(1, 0), t.transpose((1, 0)), or reversed without arguments."""
+        """The axes in another order: t.transpose(1, 0), t.transpose((1, 0)), or reversed without
+        arguments."""
         return transpose(self, axes=_unpack(axes) if axes and axes != (None,) else None)
 
     flatten = flatten
+    __getitem__ = getitem
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if self.requires_grad:
-            raise GraphError("assignment into a tensor that requires grad cannot be recorded. Build a new one instead "
-                             "(tg.where, tg.concatenate), or write to t.data[...] under no_grad() before the forward.")
+            raise GraphError(
+                "assignment into a tensor that requires grad cannot be recorded. Build a new one "
+                "instead "
+                "(tg.where, tg.concatenate), or write to t.data[...] under no_grad() before the "
+                "forward."
+            )
         self.payload[key] = value.payload if isinstance(value, Tensor) else value
         mark_written(self)
 
@@ -239,7 +283,10 @@ class Tensor(Node):
 
     def __bool__(self) -> bool:
         if self.size != 1:
-            raise ValueError(f"the truth of a tensor of shape {self.shape} is ambiguous: use .any() or .all() of its .data.")
+            raise ValueError(
+                f"the truth of a tensor of shape {self.shape} is ambiguous: use .any() or .all() "
+                "of its .data."
+            )
         return bool(self.payload.item())
 
     def __float__(self) -> float:
@@ -257,15 +304,26 @@ class Tensor(Node):
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __repr__(self) -> str:
-        numbers = np.array2string(self.payload, separator=", ", prefix="tensor(") if isinstance(self.payload, ndarray) \
+        numbers = (
+            np.array2string(self.payload, separator=", ", prefix="tensor(")
+            if isinstance(self.payload, ndarray)
             else repr(self.payload)
+        )
         dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
-        origin = f", op={self.op.name}" if self.op else ", requires_grad=True" if self.requires_grad else ""
+        origin = (
+            f", op={self.op.name}"
+            if self.op
+            else ", requires_grad=True"
+            if self.requires_grad
+            else ""
+        )
         return f"tensor({numbers}{dtype}{origin})"
 
     def __deepcopy__(self, memo: dict) -> Tensor:
         if self.op is not None:
-            raise GraphError("deepcopy: only leaves can be copied; this tensor was computed. Use t.detach().")
+            raise GraphError(
+                "deepcopy: only leaves can be copied; this tensor was computed. Use t.detach()."
+            )
         copy = Tensor._of(self.payload.copy())
         copy.requires_grad = self.requires_grad
         memo[id(self)] = copy
@@ -293,38 +351,56 @@ def _unpack(given: tuple) -> tuple:
 
 
 def _operand(op: Op, x: Any) -> Any:
-    """An input of a recorded operation that is neither a Tensor nor a number: an array of a supported dtype."""
-    if isinstance(x, (Tensor, *_PLAIN)) or (isinstance(x, ndarray) and x.dtype in SUPPORTED):
+    """An input of a recorded operation that is neither a Tensor nor a number: an array of a
+    supported dtype."""
+    if (
+        type(x) in _PLAIN
+        or isinstance(x, Tensor)
+        or (isinstance(x, ndarray) and x.dtype in SUPPORTED)
+    ):
         return x
     if isinstance(x, Recorder):
-        raise TypeError(f"{op.name}: a Tensor and a {type(x).__name__} cannot meet in one operation.")
+        raise TypeError(
+            f"{op.name}: a Tensor and a {type(x).__name__} cannot meet in one operation."
+        )
     return as_array(x)
 
 
 def _unbroadcast(g: Any, source: Tensor, node: Node) -> Any:
-    """Sum `g` over the axes along which `source` was repeated in `node`: what flowed out of copies flows back added."""
+    """Sum `g` over the axes along which `source` was repeated in `node`: what flowed out of copies
+    flows back added."""
     shape = source.shape
     extra = len(g.shape) - len(shape)
     axes = tuple(range(extra)) + tuple(
-        extra + i for i, n in enumerate(shape) if extra + i >= 0 and n == 1 and g.shape[extra + i] != 1)
-    kept = tuple(1 if i in axes else n for i, n in enumerate(g.shape))[max(extra, 0):]
+        extra + i
+        for i, n in enumerate(shape)
+        if extra + i >= 0 and n == 1 and g.shape[extra + i] != 1
+    )
+    kept = tuple(1 if i in axes else n for i, n in enumerate(g.shape))[max(extra, 0) :]
     if extra < 0 or kept != shape:
         position = next((i for i, x in enumerate(node.inputs or ()) if x is source), None)
-        raise ShapeError(f"{node.op and node.op.name}: its vjp for input {position} has shape {g.shape}, which is no "
-                         f"broadcast of the input's {shape}. The row's formula is wrong.")
+        raise ShapeError(
+            f"{node.op and node.op.name}: its vjp for input {position} has shape {g.shape}, which "
+            "is no "
+            f"broadcast of the input's {shape}. The row's formula is wrong."
+        )
     return reshape(_sum(g, axis=axes, keepdims=True), shape=shape)
 
 
-# ------------------------------------------------------------------------------------------------------- from data
+# ---------------------------------------------------------------------------------------- from data
+
 
 def as_array(data: Any, dtype: Any = None) -> ndarray:
-    """`data` as an ndarray of a supported dtype in native byte order; floating Python numbers become float32."""
+    """`data` as an ndarray of a supported dtype in native byte order; floating Python numbers
+    become float32."""
     if isinstance(data, Tensor):
         data = data.payload
     try:
         array = np.asarray(data)
     except ValueError:
-        raise ShapeError("tensor: the nested lists are ragged: rows of one axis must have equal lengths.") from None
+        raise ShapeError(
+            "tensor: the nested lists are ragged: rows of one axis must have equal lengths."
+        ) from None
     if dtype is None and array.dtype == np.float64 and not _has_numpy_numbers(data):
         dtype = np.float32
     if dtype is not None:
@@ -341,20 +417,31 @@ def as_array(data: Any, dtype: Any = None) -> ndarray:
 
 
 def _has_numpy_numbers(data: Any) -> bool:
-    """Whether the numbers come with a dtype of their own: an array, a NumPy scalar, or a sequence of them."""
+    """Whether the numbers come with a dtype of their own: an array, a NumPy scalar, or a sequence
+    of them."""
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
-    return isinstance(data, (ndarray, np.generic)) or hasattr(data, "__array__") or hasattr(data, "__array_interface__")
+    return (
+        isinstance(data, (ndarray, np.generic))
+        or hasattr(data, "__array__")
+        or hasattr(data, "__array_interface__")
+    )
 
 
 def _unsupported(dtype: Any) -> str:
-    return (f"tensor: dtype {dtype} is not supported: expected float32, float64, an integer type or bool. Convert the data "
-            "first, e.g. data.astype(np.float32).")
+    return (
+        f"tensor: dtype {dtype} is not supported: expected float32, float64, an integer type or "
+        "bool. Convert the data "
+        "first, e.g. data.astype(np.float32)."
+    )
 
 
 def _require_floating(dtype: Any) -> None:
     if dtype.kind != "f":
-        raise DtypeError(f"tensor: a tensor of dtype {dtype} can't require grad: derivatives need float32 or float64.")
+        raise DtypeError(
+            f"tensor: a tensor of dtype {dtype} can't require grad: derivatives need float32 or "
+            "float64."
+        )
 
 
 for _op in OPS.values():

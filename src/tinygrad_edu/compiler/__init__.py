@@ -1,4 +1,5 @@
-"""Watching a computation instead of only running it: the traced payload and the program that it writes."""
+"""Watching a computation instead of only running it: the traced payload and the program that it
+writes."""
 
 from .capture import Instruction, Program, Traced, trace
 

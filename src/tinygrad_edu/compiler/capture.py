@@ -1,8 +1,9 @@
 """The fourth payload: an array with a place in a program.
 
-A `Traced` carries the numbers of the call that is being watched, so shapes and dtypes come from the operations themselves
-and no shape rule is written twice. Every operation on one is computed at once and also noted as an instruction. Put
-inside a Tensor, it lets the whole engine run unchanged: forward and backward both end up in the program.
+A `Traced` carries the numbers of the call that is being watched, so shapes and dtypes come from the
+operations themselves and no shape rule is written twice. Every operation on one is computed at once
+and also noted as an instruction. Put inside a Tensor, it lets the whole engine run unchanged:
+forward and backward both end up in the program.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from ..graph import Node, Recorder
 from ..op import NO_PARAMS, Op, apply
+from ..ops.shape import getitem
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,14 @@ class Instruction:
     def __str__(self) -> str:
         params = "".join(f", {name}={value!r}" for name, value in self.params.items())
         given = ", ".join(str(x) for x in self.inputs)
-        return f"{self.output}: {self.output.dtype}{list(self.output.shape)} = {self.op.name}({given}{params})"
+        kind = f"{self.output.dtype}{list(self.output.shape)}"
+        return f"{self.output}: {kind} = {self.op.name}({given}{params})"
 
 
 @dataclass
 class Program:
-    """What a traced function did: its inputs, the constants that it met, and its instructions in order."""
+    """What a traced function did: its inputs, the constants that it met, and its instructions in
+    order."""
 
     inputs: list[Place] = field(default_factory=list)
     constants: dict[int, np.ndarray] = field(default_factory=dict)
@@ -70,9 +74,12 @@ class Program:
         return known
 
     def run(self, *arrays: np.ndarray) -> list[np.ndarray]:
-        """Interpret the program on new inputs. (The specification of a replay; `compile` will do it in C.)"""
+        """Interpret the program on new inputs. (The specification of a replay; `compile` will do it
+        in C.)"""
         values: dict[int, Any] = dict(self.constants)
-        values.update((place.number, np.asarray(array)) for place, array in zip(self.inputs, arrays))
+        values.update(
+            (place.number, np.asarray(array)) for place, array in zip(self.inputs, arrays)
+        )
         for step in self.instructions:
             given = tuple(values[x.number] if isinstance(x, Place) else x for x in step.inputs)
             out = apply(step.op, given, step.params)
@@ -99,7 +106,8 @@ class Traced(Recorder):
 
     @classmethod
     def record(cls, op: Op, inputs: tuple, params: dict[str, Any] = NO_PARAMS) -> Any:
-        """Compute `op` and note it; a Tensor among the inputs records first and comes back with its payload."""
+        """Compute `op` and note it; a Tensor among the inputs records first and comes back with its
+        payload."""
         for x in inputs:
             if isinstance(x, Node):
                 return x.record(op, inputs, params)
@@ -107,8 +115,12 @@ class Traced(Recorder):
         out = apply(op, tuple(x.value if isinstance(x, Traced) else x for x in inputs), params)
         value = np.asarray(out[0] if op.stash else out)
         made = cls(program, value)
-        program.instructions.append(Instruction(op, tuple(_placed(program, x) for x in inputs), params, made.place))
+        program.instructions.append(
+            Instruction(op, tuple(_placed(program, x) for x in inputs), params, made.place)
+        )
         return (made, None) if op.stash else made
+
+    __getitem__ = getitem
 
     shape = property(lambda self: self.value.shape)
     dtype = property(lambda self: self.value.dtype)
@@ -121,10 +133,15 @@ class Traced(Recorder):
         return Traced(self.program, ones, self.program.constant(ones))
 
     def __bool__(self) -> bool:
-        raise TypeError("a traced value has no truth: the program would freeze one branch. Choose with tg.where.")
+        raise TypeError(
+            "a traced value has no truth: the program would freeze one branch. Choose with "
+            "tg.where."
+        )
 
     def __float__(self) -> float:
-        raise TypeError("a traced value has no number to give: it changes from call to call. Return it instead.")
+        raise TypeError(
+            "a traced value has no number to give: it changes from call to call. Return it instead."
+        )
 
     __int__ = __index__ = __float__  # type: ignore[assignment]
 
@@ -144,8 +161,8 @@ def _placed(program: Program, x: Any) -> Any:
 def trace(function: Callable, arrays: Sequence[np.ndarray]) -> Program:
     """Run `function` once on `arrays`, watched, and return the program of what it did.
 
-    `function` gets one Traced for each array and returns a Traced or a sequence of them. What it computes from other
-    arrays alone is computed now and becomes a constant.
+    `function` gets one Traced for each array and returns a Traced or a sequence of them. What it
+    computes from other arrays alone is computed now and becomes a constant.
     """
     program = Program()
     watched = [Traced(program, np.asarray(array)) for array in arrays]

@@ -1,1 +1,2 @@
-"""Meeting other libraries. Each file imports its library only when it is used; NumPy is always there."""
+"""Meeting other libraries. Each file imports its library only when it is used; NumPy is always
+there."""

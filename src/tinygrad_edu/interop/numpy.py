@@ -1,7 +1,8 @@
-"""NumPy's protocol: `np.exp(tensor)` and `array + tensor` record like `tg.exp(tensor)` and `tensor + tensor`.
+"""NumPy's protocol: `np.exp(tensor)` and `array + tensor` record like `tg.exp(tensor)` and `tensor
++ tensor`.
 
-Importing this file attaches the two protocol methods to Tensor. What NumPy can do and we cannot is refused by name,
-rather than computed on the side without a gradient.
+Importing this file attaches the two protocol methods to Tensor. What NumPy can do and we cannot is
+refused by name, rather than computed on the side without a gradient.
 """
 
 from __future__ import annotations
@@ -21,18 +22,28 @@ def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: 
     op = TABLE.get(ufunc)
     if op is None or method != "__call__":
         name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
-        raise TypeError(f"{name} has no counterpart for Tensors. Use another operation of tinygrad_edu, or call it on "
-                        "t.detach().numpy() if no gradient is needed.")
+        raise TypeError(
+            f"{name} has no counterpart for Tensors. Use another operation of tinygrad_edu, or "
+            "call it on "
+            "t.detach().numpy() if no gradient is needed."
+        )
     if kwargs:
-        raise TypeError(f"np.{ufunc.__name__} on a Tensor takes no {', '.join(kwargs)}: call tg.{op.name}.")
+        raise TypeError(
+            f"np.{ufunc.__name__} on a Tensor takes no {', '.join(kwargs)}: call tg.{op.name}."
+        )
     return op.function(*inputs)
 
 
-def _array_function(self: Tensor, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+def _array_function(
+    self: Tensor, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]
+) -> Any:
     op = TABLE.get(function)
     if op is None:
-        raise TypeError(f"np.{function.__name__} has no counterpart for Tensors. Use another operation of tinygrad_edu, or "
-                        "call it on t.detach().numpy() if no gradient is needed.")
+        raise TypeError(
+            f"np.{function.__name__} has no counterpart for Tensors. Use another operation of "
+            "tinygrad_edu, or "
+            "call it on t.detach().numpy() if no gradient is needed."
+        )
     return op.function(*args, **kwargs)
 
 

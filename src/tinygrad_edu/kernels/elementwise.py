@@ -1,7 +1,7 @@
 """The gate of every kernel that works element by element.
 
-Which operations have one is read from the C module: a row in csrc/ops.def gives tg_<name> and tg_<name>_grad, and the
-row of that name in ops/ finds them here.
+Which operations have one is read from the C module: a row in csrc/ops.def gives tg_<name> and
+tg_<name>_grad, and the row of that name in ops/ finds them here.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from .library import POINTER, c_functions, from_buffer, like, ready
 
 
 def elementwise(name: str, formula: Callable, *, param: str | None = None) -> Callable:
-    """The forward of an elementwise row: the kernel tg_<name> where there is one and it applies, else `formula`.
+    """The forward of an elementwise row: the kernel tg_<name> where there is one and it applies,
+    else `formula`.
 
-    `param`: the name of the row's one numeric parameter, which the kernel takes between input and size.
+    `param`: the name of the row's one numeric parameter, which the kernel takes between input and
+    size.
     """
     kernels, gradients = c_functions(name), c_functions(f"{name}_grad")
     if not kernels:
@@ -45,8 +47,14 @@ def elementwise(name: str, formula: Callable, *, param: str | None = None) -> Ca
         if x.size:
             array = POINTER[x.dtype]
             extra = (params[param],) if param else ()
-            gradients[x.dtype](from_buffer(array, dx), from_buffer(array, g), from_buffer(array, x),
-                               from_buffer(array, out), *extra, x.size)
+            gradients[x.dtype](
+                from_buffer(array, dx),
+                from_buffer(array, g),
+                from_buffer(array, x),
+                from_buffer(array, out),
+                *extra,
+                x.size,
+            )
         return (dx,)
 
     forward.__name__ = name

@@ -1,7 +1,8 @@
-"""The C module: loading it, choosing its instruction set and threads, and handing it memory that it can read.
+"""The C module: loading it, choosing its instruction set and threads, and handing it memory that it
+can read.
 
-A kernel is fast and trusting: contiguous, aligned, native arrays of one dtype, no overlap. What stands here and in the
-files beside it is the gate where that trust is earned.
+A kernel is fast and trusting: contiguous, aligned, native arrays of one dtype, no overlap. What
+stands here and in the files beside it is the gate where that trust is earned.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ _NO_MEMORY = 1
 
 
 def _load() -> tuple[Any, Any]:
-    """The C module's (lib, ffi), or (None, None) where NumPy is asked for or the package was built without C."""
-    choice = os.environ.get("TINYGRAD_EDU_KERNELS", "c")
+    """The C module's (lib, ffi), or (None, None) where NumPy is asked for or the package was built
+    without C."""
+    choice = os.environ.get("TINYGRAD_EDU_KERNELS") or "c"
     if choice not in ("c", "numpy"):
         raise ImportError(f"TINYGRAD_EDU_KERNELS={choice!r}: choose 'c' or 'numpy'.")
     if choice == "numpy":
@@ -34,12 +36,18 @@ def _load() -> tuple[Any, Any]:
         return None, None
     isa = os.environ.get("TINYGRAD_EDU_ISA")
     if isa and _kernels.lib.tg_use_isa(isa.encode()):
-        raise ImportError(f"TINYGRAD_EDU_ISA={isa!r}: this machine has {', '.join(_available(_kernels.lib))}.")
+        raise ImportError(
+            f"TINYGRAD_EDU_ISA={isa!r}: this machine has {', '.join(_available(_kernels.lib))}."
+        )
     return _kernels.lib, _kernels.ffi
 
 
 def _available(library: Any) -> list[str]:
-    return [isa for isa in ("baseline", "avx2", "avx512", "neon") if library.tg_isa_available(isa.encode())]
+    return [
+        isa
+        for isa in ("baseline", "avx2", "avx512", "neon")
+        if library.tg_isa_available(isa.encode())
+    ]
 
 
 lib, ffi = _load()
@@ -48,35 +56,50 @@ POINTER: dict[np.dtype, Any] = ffi and {F32: ffi.typeof("float[]"), F64: ffi.typ
 INT64S: Any = ffi and ffi.typeof("int64_t[]")
 
 
-# ----------------------------------------------------------------------------------------- what the machine offers
+# -------------------------------------------------------------------------- what the machine offers
+
 
 def info() -> dict[str, Any]:
-    """Which kernels run: {"kernels": "c" or "numpy", "isa": name or None, "isa_available": [...], "threads": n}."""
+    """Which kernels run: {"kernels": "c" or "numpy", "isa": name or None, "isa_available": [...],
+    "threads": n}."""
     if lib is None:
         return {"kernels": "numpy", "isa": None, "isa_available": [], "threads": 1}
-    return {"kernels": "c", "isa": ffi.string(lib.tg_isa()).decode(), "isa_available": _available(lib),
-            "threads": lib.tg_get_num_threads()}
+    return {
+        "kernels": "c",
+        "isa": ffi.string(lib.tg_isa()).decode(),
+        "isa_available": _available(lib),
+        "threads": lib.tg_get_num_threads(),
+    }
 
 
 def set_num_threads(n: int) -> None:
-    """Let the kernels use `n` >= 1 threads from now on. The bits of a result do not depend on it."""
+    """Let the kernels use `n` >= 1 threads from now on. The bits of a result do not depend on
+    it."""
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= 1024:
-        raise ValueError(f"set_num_threads: expected a whole number of threads from 1 to 1024, got {n!r}.")
+        raise ValueError(
+            f"set_num_threads: expected a whole number of threads from 1 to 1024, got {n!r}."
+        )
     if lib is not None:
         lib.tg_set_num_threads(int(n))
 
 
 def use_isa(name: str) -> None:
-    """Switch to the kernels of one instruction set (for tests; at start, TINYGRAD_EDU_ISA does the same)."""
+    """Switch to the kernels of one instruction set (for tests; at start, TINYGRAD_EDU_ISA does the
+    same)."""
     if lib is None or lib.tg_use_isa(name.encode()):
         raise ValueError(f"use_isa: {name!r} is not available here: {info()['isa_available']}.")
 
 
-# ---------------------------------------------------------------------------------------------------- gate helpers
+# ------------------------------------------------------------------------------------- gate helpers
+
 
 def c_functions(name: str) -> dict[np.dtype, Callable]:
     """The C functions tg_<name>_<f32|f64> by dtype; empty where there are none."""
-    found = {dtype: getattr(lib, f"tg_{name}_{suffix}", None) for dtype, suffix in _SUFFIX.items()} if lib else {}
+    found = (
+        {dtype: getattr(lib, f"tg_{name}_{suffix}", None) for dtype, suffix in _SUFFIX.items()}
+        if lib
+        else {}
+    )
     return {dtype: function for dtype, function in found.items() if function is not None}
 
 

@@ -1,4 +1,5 @@
-"""The kernel of cross_entropy: softmax, logarithm and choice of the class in one pass over the logits, one pass back."""
+"""The kernel of cross_entropy: softmax, logarithm and choice of the class in one pass over the
+logits, one pass back."""
 
 from __future__ import annotations
 
@@ -17,8 +18,11 @@ _forward = c_functions("cross_entropy")
 _backward = c_functions("cross_entropy_grad")
 
 
-def cross_entropy(logits: Any, target: Any, *, label_smoothing: float, reduction: str) -> tuple[ndarray, Any]:
-    """(loss, softmax of the logits for the backward kernel or None): logits (N, C), target (N,) classes or (N, C)."""
+def cross_entropy(
+    logits: Any, target: Any, *, label_smoothing: float, reduction: str
+) -> tuple[ndarray, Any]:
+    """(loss, softmax of the logits for the backward kernel or None): logits (N, C), target (N,)
+    classes or (N, C)."""
     logits, target = np.asarray(logits), np.asarray(target)
     _check(logits, target, label_smoothing, reduction)
     kernel = _forward.get(logits.dtype)
@@ -29,8 +33,14 @@ def cross_entropy(logits: Any, target: Any, *, label_smoothing: float, reduction
         target = ready(target.astype(np.int64, copy=False))
         losses, saved = np.empty(len(logits), logits.dtype), np.empty(logits.shape, logits.dtype)
         array = POINTER[logits.dtype]
-        kernel(from_buffer(array, losses), from_buffer(array, saved), from_buffer(array, logits),
-               from_buffer(INT64S, target), label_smoothing, *logits.shape)
+        kernel(
+            from_buffer(array, losses),
+            from_buffer(array, saved),
+            from_buffer(array, logits),
+            from_buffer(INT64S, target),
+            label_smoothing,
+            *logits.shape,
+        )
     return reduced(losses, reduction), saved
 
 
@@ -44,23 +54,41 @@ def reduced(losses: ndarray, reduction: str) -> ndarray:
 
 def _check(logits: ndarray, target: ndarray, label_smoothing: float, reduction: str) -> None:
     if logits.dtype.kind != "f":
-        raise DtypeError(f"cross_entropy: logits of dtype {logits.dtype}: expected float32 or float64.")
+        raise DtypeError(
+            f"cross_entropy: logits of dtype {logits.dtype}: expected float32 or float64."
+        )
     if logits.ndim != 2 or target.shape not in (logits.shape, logits.shape[:1]):
-        raise ShapeError(f"cross_entropy: logits {logits.shape} and target {target.shape}: expected logits (N, C) and "
-                         "target (N,) of class indices, or (N, C) of probabilities.")
+        raise ShapeError(
+            f"cross_entropy: logits {logits.shape} and target {target.shape}: expected logits (N, "
+            "C) and "
+            "target (N,) of class indices, or (N, C) of probabilities."
+        )
     if logits.shape[1] == 0 or (reduction == "mean" and not len(logits)):
         raise ShapeError(f"cross_entropy: logits {logits.shape}: there is nothing to average over.")
     if (target.ndim == 1) != (target.dtype.kind in "iu"):
-        raise DtypeError(f"cross_entropy: target {target.shape} of dtype {target.dtype}: class indices are integers of "
-                         "shape (N,), probabilities are floating point of shape (N, C).")
-    if target.ndim == 1 and target.size and not (0 <= target.min() and target.max() < logits.shape[1]):
+        raise DtypeError(
+            f"cross_entropy: target {target.shape} of dtype {target.dtype}: class indices are "
+            "integers of "
+            "shape (N,), probabilities are floating point of shape (N, C)."
+        )
+    if (
+        target.ndim == 1
+        and target.size
+        and not (0 <= target.min() and target.max() < logits.shape[1])
+    ):
         wrong = int(target.min() if target.min() < 0 else target.max())
-        raise IndexError(f"cross_entropy: target holds class {wrong}, but the logits have classes 0 to "
-                         f"{logits.shape[1] - 1}.")
+        raise IndexError(
+            f"cross_entropy: target holds class {wrong}, but the logits have classes 0 to "
+            f"{logits.shape[1] - 1}."
+        )
     if reduction not in REDUCTIONS:
-        raise ValueError(f"cross_entropy: reduction {reduction!r}: expected 'mean', 'sum' or 'none'.")
+        raise ValueError(
+            f"cross_entropy: reduction {reduction!r}: expected 'mean', 'sum' or 'none'."
+        )
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"cross_entropy: label_smoothing {label_smoothing!r}: expected a number from 0 to 1.")
+        raise ValueError(
+            f"cross_entropy: label_smoothing {label_smoothing!r}: expected a number from 0 to 1."
+        )
 
 
 def _vjp(g: Any, out: Any, values: Sequence, params: dict, needs: Sequence, saved: Any) -> Any:
@@ -74,8 +102,14 @@ def _vjp(g: Any, out: Any, values: Sequence, params: dict, needs: Sequence, save
     target = ready(np.asarray(target).astype(np.int64, copy=False))
     dx = np.empty(saved.shape, saved.dtype)
     array = POINTER[saved.dtype]
-    _backward[saved.dtype](from_buffer(array, dx), from_buffer(array, rows), from_buffer(array, saved),
-                           from_buffer(INT64S, target), params["label_smoothing"], *saved.shape)
+    _backward[saved.dtype](
+        from_buffer(array, dx),
+        from_buffer(array, rows),
+        from_buffer(array, saved),
+        from_buffer(INT64S, target),
+        params["label_smoothing"],
+        *saved.shape,
+    )
     return dx, None
 
 

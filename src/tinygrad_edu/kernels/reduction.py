@@ -1,4 +1,5 @@
-"""Kernels along one axis: sum, max, softmax, log_softmax. Axes that C does not reduce go to the formula."""
+"""Kernels along one axis: sum, max, softmax, log_softmax. Axes that C does not reduce go to the
+formula."""
 
 from __future__ import annotations
 
@@ -13,16 +14,19 @@ from .library import POINTER, c_functions, from_buffer, like, ready
 
 
 def _middle(x: ndarray, axis: Any) -> tuple[int, int, int] | None:
-    """(outer, length, inner) around the axes that are reduced, if they stand together; None if not."""
+    """(outer, length, inner) around the axes that are reduced, if they stand together; None if
+    not."""
     if axis is None:
         return 1, x.size, 1
-    axes = sorted(a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))) if x.ndim else []
+    axes = (
+        sorted(a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))) if x.ndim else []
+    )
     if not axes or axes != list(range(axes[0], axes[-1] + 1)):
         return None
     shape = x.shape
-    inner = int(np.prod(shape[axes[-1] + 1:], dtype=np.int64))
-    length = int(np.prod(shape[axes[0]:axes[-1] + 1], dtype=np.int64))
-    return int(np.prod(shape[:axes[0]], dtype=np.int64)), length, inner
+    inner = int(np.prod(shape[axes[-1] + 1 :], dtype=np.int64))
+    length = int(np.prod(shape[axes[0] : axes[-1] + 1], dtype=np.int64))
+    return int(np.prod(shape[: axes[0]], dtype=np.int64)), length, inner
 
 
 def _reduction(name: str, formula: Callable) -> Callable:
@@ -30,7 +34,11 @@ def _reduction(name: str, formula: Callable) -> Callable:
 
     def forward(x: Any, *, axis: Any, keepdims: bool) -> ndarray:
         kernel = kernels.get(x.dtype) if type(x) is ndarray else None
-        split = _middle(x, axis) if kernel is not None and x.size and _axes_exist(axis, x.ndim) else None
+        split = (
+            _middle(x, axis)
+            if kernel is not None and x.size and _axes_exist(axis, x.ndim)
+            else None
+        )
         if kernel is None or split is None:
             return np.asarray(formula(x, axis=axis, keepdims=keepdims))
         x = ready(x)
@@ -45,7 +53,9 @@ def _reduction(name: str, formula: Callable) -> Callable:
 
 def _axes_exist(axis: Any, ndim: int) -> bool:
     axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
-    return all(isinstance(a, int) and -ndim <= a < ndim for a in axes) and len({a % ndim for a in axes}) == len(axes)
+    return all(isinstance(a, int) and -ndim <= a < ndim for a in axes) and len(
+        {a % ndim for a in axes}
+    ) == len(axes)
 
 
 def _reduced_shape(shape: tuple[int, ...], axis: Any, keepdims: bool) -> tuple[int, ...]:
@@ -83,8 +93,13 @@ def _rows(name: str, formula: Callable) -> Callable:
         g, out = ready(g), ready(out)
         dx = np.empty(x.shape, x.dtype)
         array, columns = POINTER[x.dtype], x.shape[-1]
-        gradients[x.dtype](from_buffer(array, dx), from_buffer(array, g), from_buffer(array, out),
-                           x.size // columns, columns)
+        gradients[x.dtype](
+            from_buffer(array, dx),
+            from_buffer(array, g),
+            from_buffer(array, out),
+            x.size // columns,
+            columns,
+        )
         return (dx,)
 
     forward.__name__ = name

@@ -1,9 +1,9 @@
 """The NumPy path: every kernel as its formula, executable.
 
-This is the oracle that the C kernels are compared with and the path that runs without them. It is written for the
-eye and for accuracy, not for speed: the simplest correct version of each formula lives here. Functions take and give
-plain arrays; floating dtypes are kept, integers become float64 as NumPy has it, complex numbers pass where the
-formula is analytic.
+This is the oracle that the C kernels are compared with and the path that runs without them. It is
+written for the eye and for accuracy, not for speed: the simplest correct version of each formula
+lives here. Functions take and give plain arrays; floating dtypes are kept, integers become float64
+as NumPy has it, complex numbers pass where the formula is analytic.
 """
 
 import math
@@ -27,7 +27,8 @@ def floating(x: Any) -> np.ndarray:
     return x.astype(np.float64) if x.dtype.kind in "biu" else x
 
 
-# ---------------------------------------------------------------------------------------------- element by element
+# ------------------------------------------------------------------------------- element by element
+
 
 def erf(x: Any) -> np.ndarray:
     """The error function, from the C library of Python, which is accurate to an ulp in float64."""
@@ -40,7 +41,8 @@ def rsqrt(x: Any) -> np.ndarray:
 
 
 def sigmoid(x: Any) -> np.ndarray:
-    """1 / (1 + exp(-x)), in the form that never raises e to a positive power: exp(min(x, 0)) / (1 + exp(-|x|))."""
+    """1 / (1 + exp(-x)), in the form that never raises e to a positive power: exp(min(x, 0)) / (1 +
+    exp(-|x|))."""
     x = floating(x)
     if x.dtype.kind == "c":
         return 1 / (1 + np.exp(-x))
@@ -77,28 +79,28 @@ def selu(x: Any) -> np.ndarray:
 
 
 def silu(x: Any) -> np.ndarray:
-    """x * sigmoid(x), and 0 at -inf, its limit."""
+    """x * sigmoid(x)."""
     x = floating(x)
-    return np.where(x == -np.inf, 0, x * sigmoid(x)).astype(x.dtype)
+    return x * sigmoid(x)
 
 
 def mish(x: Any) -> np.ndarray:
-    """x * tanh(softplus(x)), and 0 at -inf, its limit."""
+    """x * tanh(softplus(x))."""
     x = floating(x)
-    return np.where(x == -np.inf, 0, x * np.tanh(softplus(x))).astype(x.dtype)
+    return x * np.tanh(softplus(x))
 
 
 def gelu(x: Any) -> np.ndarray:
-    """x * Phi(x), Phi the normal distribution function, and 0 at -inf, its limit."""
+    """x * Phi(x), Phi the normal distribution function."""
     x = floating(x)
-    return np.where(x == -np.inf, 0, x * (1 + erf(x * SQRT_HALF)) / 2).astype(x.dtype)
+    return x * (1 + erf(x * SQRT_HALF)) / 2
 
 
 def gelu_tanh(x: Any) -> np.ndarray:
-    """The tanh approximation of gelu (Hendrycks and Gimpel 2016), and 0 at -inf, its limit."""
+    """The tanh approximation of gelu (Hendrycks and Gimpel 2016)."""
     x = floating(x)
     inner = SQRT_2_OVER_PI * (x + GELU_CUBIC * x**3)
-    return np.where(x == -np.inf, 0, x * (1 + np.tanh(inner)) / 2).astype(x.dtype)
+    return x * (1 + np.tanh(inner)) / 2
 
 
 def hardtanh(x: Any) -> np.ndarray:
@@ -110,10 +112,12 @@ def step(x: Any) -> np.ndarray:
     return np.heaviside(floating(x), 1)
 
 
-# ------------------------------------------------------------------------------------------------- along one axis
+# ----------------------------------------------------------------------------------- along one axis
+
 
 def logsumexp(x: Any, *, axis: Any, keepdims: bool) -> np.ndarray:
-    """log(sum(exp(x))), shifted by the largest entry; a row of -inf gives -inf, an entry of +inf gives +inf."""
+    """log(sum(exp(x))), shifted by the largest entry; a row of -inf gives -inf, an entry of +inf
+    gives +inf."""
     x = floating(x)
     top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(top), top, 0)
@@ -123,35 +127,39 @@ def logsumexp(x: Any, *, axis: Any, keepdims: bool) -> np.ndarray:
 
 
 def log_softmax(x: Any, *, axis: int) -> np.ndarray:
-    """x - logsumexp(x) along `axis`."""
+    """x - logsumexp(x) along `axis`; NaN where the largest entry is infinite."""
     x = floating(x)
-    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    shifted = x - np.where(np.isfinite(top), top, 0)
-    with np.errstate(divide="ignore"):
+    with np.errstate(invalid="ignore"):
+        shifted = x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
         return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
 def softmax(x: Any, *, axis: int) -> np.ndarray:
-    """exp(x) / sum(exp(x)) along `axis`, shifted by the largest entry."""
+    """exp(x) / sum(exp(x)) along `axis`; NaN where the largest entry is infinite."""
     x = floating(x)
-    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    e = np.exp(x - np.where(np.isfinite(top), top, 0))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        e = np.exp(x - np.max(x, axis=axis, keepdims=True, initial=-np.inf))
+        return e / np.sum(e, axis=axis, keepdims=True)
 
 
-# ---------------------------------------------------------------------------------------------------------- layers
+# ------------------------------------------------------------------------------------------- layers
 
 ACTIVATIONS = {None: lambda z: z, "relu": relu, "sigmoid": sigmoid, "tanh": np.tanh}
 
 
-def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, *, activation: str | None) -> np.ndarray:
+def linear(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, *, activation: str | None
+) -> np.ndarray:
     """act(x @ weight.T + bias): x (..., in), weight (out, in), bias (out,) or None."""
     z = np.matmul(x, weight.T)
     return ACTIVATIONS[activation](z if bias is None else z + bias)
 
 
-def target_distribution(target: np.ndarray, n_classes: int, smoothing: float, dtype: Any) -> np.ndarray:
-    """(N, C): one-hot rows for class indices, the rows themselves for probabilities, mixed with the uniform one."""
+def target_distribution(
+    target: np.ndarray, n_classes: int, smoothing: float, dtype: Any
+) -> np.ndarray:
+    """(N, C): one-hot rows for class indices, the rows themselves for probabilities, mixed with the
+    uniform one."""
     if target.dtype.kind in "iu":
         rows = np.zeros((len(target), n_classes), dtype)
         rows[np.arange(len(target)), target] = 1
@@ -161,18 +169,31 @@ def target_distribution(target: np.ndarray, n_classes: int, smoothing: float, dt
 
 
 def cross_entropy_rows(logits: np.ndarray, target: np.ndarray, smoothing: float) -> np.ndarray:
-    """(N,): -sum of target * log_softmax(logits). A class of probability 0 adds 0 even where its logit is -inf."""
+    """(N,): -sum of target * log_softmax(logits). A class of probability 0 adds 0 even where its
+    logit is -inf."""
     t = target_distribution(target, logits.shape[1], smoothing, logits.dtype)
     with np.errstate(invalid="ignore"):
         terms = np.where(t == 0, 0, t * log_softmax(logits, axis=1))
     return -np.sum(terms, axis=1)
 
 
-# ------------------------------------------------------------------------------------------------------ optimizers
+# --------------------------------------------------------------------------------------- optimizers
 
-def sgd_step(weights: Sequence, momenta: Sequence | None, grads: Sequence, *, lr: float, momentum: float,
-             dampening: float, nesterov: bool, weight_decay: float, first: bool) -> None:
-    """One step of gradient descent, in place; on the first step the momentum buffer becomes the gradient."""
+
+def sgd_step(
+    weights: Sequence,
+    momenta: Sequence | None,
+    grads: Sequence,
+    *,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    nesterov: bool,
+    weight_decay: float,
+    first: bool,
+) -> None:
+    """One step of gradient descent, in place; on the first step the momentum buffer becomes the
+    gradient."""
     for i, (w, g) in enumerate(zip(weights, grads)):
         d = g + weight_decay * w if weight_decay else g
         if momenta is not None:
@@ -182,9 +203,22 @@ def sgd_step(weights: Sequence, momenta: Sequence | None, grads: Sequence, *, lr
         w -= lr * d
 
 
-def adam_step(weights: Sequence, means: Sequence, squares: Sequence, grads: Sequence, *, lr: float, beta1: float,
-              beta2: float, eps: float, weight_decay: float, decoupled: bool, step: int) -> None:
-    """One step of Adam (Kingma and Ba 2015, algorithm 1), or of AdamW (Loshchilov and Hutter 2019) if `decoupled`."""
+def adam_step(
+    weights: Sequence,
+    means: Sequence,
+    squares: Sequence,
+    grads: Sequence,
+    *,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    step: int,
+) -> None:
+    """One step of Adam (Kingma and Ba 2015, algorithm 1), or of AdamW (Loshchilov and Hutter 2019)
+    if `decoupled`."""
     bias1 = 1 - beta1**step
     bias2 = 1 - beta2**step
     for w, m, v, g in zip(weights, means, squares, grads):

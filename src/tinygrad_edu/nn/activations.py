@@ -1,4 +1,5 @@
-"""Activation modules, made from the functions: `ReLU()` is a layer that applies `relu`, parameters at construction."""
+"""Activation modules, made from the functions: `ReLU()` is a layer that applies `relu`, parameters
+at construction."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ def _layer(name: str, function: Callable) -> type[Module]:
         known = getattr(getattr(function, "op", None), "defaults", {"approximate": "none"})
         for key in params:
             if key not in known:
-                raise TypeError(f"{name}() has no parameter {key!r}; it has {list(known) or 'none'}.")
+                raise TypeError(
+                    f"{name}() has no parameter {key!r}; it has {list(known) or 'none'}."
+                )
         self.params = params
 
     def forward(self: Any, x: Any) -> Any:
@@ -25,8 +28,13 @@ def _layer(name: str, function: Callable) -> type[Module]:
     def extra_repr(self: Any) -> str:
         return ", ".join(f"{key}={value!r}" for key, value in self.params.items())
 
-    body = {"__init__": __init__, "forward": forward, "extra_repr": extra_repr, "__module__": __name__,
-            "__doc__": f"{function.__name__} as a layer. {function.__doc__}"}
+    body = {
+        "__init__": __init__,
+        "forward": forward,
+        "extra_repr": extra_repr,
+        "__module__": __name__,
+        "__doc__": f"{function.__name__} as a layer. {function.__doc__}",
+    }
     return type(name, (Module,), body)
 
 
@@ -48,7 +56,15 @@ LogSoftmax = _layer("LogSoftmax", reduction.log_softmax)
 
 # What `MLP(activation=...)` and the command line call by name.
 BY_NAME: dict[str, Callable] = {
-    "relu": elementwise.relu, "leaky_relu": elementwise.leaky_relu, "elu": elementwise.elu, "selu": elementwise.selu,
-    "gelu": elementwise.gelu, "silu": elementwise.silu, "mish": elementwise.mish, "softplus": elementwise.softplus,
-    "sigmoid": elementwise.sigmoid, "tanh": elementwise.tanh, "hardtanh": elementwise.hardtanh,
+    "relu": elementwise.relu,
+    "leaky_relu": elementwise.leaky_relu,
+    "elu": elementwise.elu,
+    "selu": elementwise.selu,
+    "gelu": elementwise.gelu,
+    "silu": elementwise.silu,
+    "mish": elementwise.mish,
+    "softplus": elementwise.softplus,
+    "sigmoid": elementwise.sigmoid,
+    "tanh": elementwise.tanh,
+    "hardtanh": elementwise.hardtanh,
 }

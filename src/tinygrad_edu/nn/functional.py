@@ -1,7 +1,7 @@
 """Losses and layers as functions of Tensors (or plain arrays: then nothing is recorded).
 
-Every loss takes `reduction`: "mean" and "sum" over all elements (rows, for cross_entropy) give shape (), "none" keeps
-them. Unequal shapes are an error, never broadcast.
+Every loss takes `reduction`: "mean" and "sum" over all elements (rows, for cross_entropy) give
+shape (), "none" keeps them. Unequal shapes are an error, never broadcast.
 """
 
 from __future__ import annotations
@@ -38,18 +38,45 @@ from ..ops.loss import (
 from ..ops.reduction import log_softmax, logsumexp, softmax
 from ..random import generator
 
-__all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "dropout", "elu", "gelu", "hardtanh", "hinge_loss",
-           "l1_loss", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "logsumexp", "mish", "mse_loss", "one_hot",
-           "relu", "selu", "sigmoid", "silu", "softmax", "softplus", "step", "tanh"]
+__all__ = [
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "dropout",
+    "elu",
+    "gelu",
+    "hardtanh",
+    "hinge_loss",
+    "l1_loss",
+    "leaky_relu",
+    "linear",
+    "log_sigmoid",
+    "log_softmax",
+    "logsumexp",
+    "mish",
+    "mse_loss",
+    "one_hot",
+    "relu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "step",
+    "tanh",
+]
 
 
-def cross_entropy(input: Any, target: Any, *, label_smoothing: float = 0.0, reduction: str = "mean") -> Any:
-    """-log of the probability that softmax(input) gives to the target class, averaged over the rows.
+def cross_entropy(
+    input: Any, target: Any, *, label_smoothing: float = 0.0, reduction: str = "mean"
+) -> Any:
+    """-log of the probability that softmax(input) gives to the target class, averaged over the
+    rows.
 
-    input: logits (N, C), float. target: class indices (N,), integers from 0 to C - 1, or probabilities (N, C), float.
-    `label_smoothing` in [0, 1] mixes the target with the uniform distribution.
-    Returns shape () for "mean" and "sum", (N,) for "none". Stable for logits of any size.
-    Raises ShapeError, DtypeError, IndexError (a class out of range), ValueError (reduction, smoothing).
+    input: logits (N, C), float. target: class indices (N,), integers from 0 to C - 1, or
+    probabilities (N, C), float. `label_smoothing` in [0, 1] mixes the target with the uniform
+    distribution. Returns shape () for "mean" and "sum", (N,) for "none". Stable for logits of any
+    size. Raises ShapeError, DtypeError, IndexError (a class out of range), ValueError (reduction,
+    smoothing).
     """
     is_classes = len(np.shape(target)) == 1 if not hasattr(target, "ndim") else target.ndim == 1
     op = cross_entropy_classes if is_classes else cross_entropy_probabilities
@@ -57,9 +84,11 @@ def cross_entropy(input: Any, target: Any, *, label_smoothing: float = 0.0, redu
 
 
 def dropout(input: Any, p: float = 0.5, *, training: bool = True, rng: Any = None) -> Any:
-    """In training, zero each element with probability `p` and scale the others by 1 / (1 - p); else pass `input` on.
+    """In training, zero each element with probability `p` and scale the others by 1 / (1 - p); else
+    pass `input` on.
 
-    Source: N. Srivastava et al., Journal of Machine Learning Research 15 (2014). Raises ValueError unless 0 <= p < 1.
+    Source: N. Srivastava et al., Journal of Machine Learning Research 15 (2014). Raises ValueError
+    unless 0 <= p < 1.
     """
     if not 0 <= p < 1:
         raise ValueError(f"dropout: p={p!r}: expected a probability from 0 to less than 1.")

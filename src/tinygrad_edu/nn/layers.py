@@ -19,19 +19,31 @@ from .module import Module
 class Linear(Module):
     """y = act(x @ weight.T + bias), in one kernel.
 
-    weight: (out_features, in_features), bias: (out_features,) or absent. `activation`: None, "relu", "sigmoid" or
-    "tanh". Input (..., in_features), output (..., out_features).
-    Weight and bias start uniform in +-1/sqrt(in_features), as in PyTorch. `rng`: seed, Generator or None.
+    weight: (out_features, in_features), bias: (out_features,) or absent. `activation`: None,
+    "relu", "sigmoid" or "tanh". Input (..., in_features), output (..., out_features). Weight and
+    bias start uniform in +-1/sqrt(in_features), as in PyTorch. `rng`: seed, Generator or None.
     """
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, *, activation: str | None = None,
-                 dtype: Any = np.float32, rng: Any = None) -> None:
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        activation: str | None = None,
+        dtype: Any = np.float32,
+        rng: Any = None,
+    ) -> None:
         _check_sizes("Linear", in_features=in_features, out_features=out_features)
         rng = generator(rng)
         bound = 1 / math.sqrt(in_features)
         shape = (out_features, in_features)
         self.weight = Tensor(init.uniform(shape, bound, dtype=dtype, rng=rng), requires_grad=True)
-        self.bias = Tensor(init.uniform(shape[:1], bound, dtype=dtype, rng=rng), requires_grad=True) if bias else None
+        self.bias = (
+            Tensor(init.uniform(shape[:1], bound, dtype=dtype, rng=rng), requires_grad=True)
+            if bias
+            else None
+        )
         self.activation = activation
 
     def forward(self, x: Any) -> Any:
@@ -51,12 +63,15 @@ def _check_sizes(layer: str, **sizes: Any) -> None:
 
 
 class Sequential(Module):
-    """Modules (or plain functions) one after the other: Sequential(Linear(2, 8), tg.tanh, Linear(8, 1))."""
+    """Modules (or plain functions) one after the other: Sequential(Linear(2, 8), tg.tanh, Linear(8,
+    1))."""
 
     def __init__(self, *layers: Any) -> None:
         for i, layer in enumerate(layers):
             if not callable(layer):
-                raise TypeError(f"Sequential: layer {i} is a {type(layer).__name__}, which cannot be called.")
+                raise TypeError(
+                    f"Sequential: layer {i} is a {type(layer).__name__}, which cannot be called."
+                )
         self.layers = list(layers)
 
     def forward(self, x: Any) -> Any:
@@ -82,7 +97,8 @@ class Flatten(Module):
 
 
 class Dropout(Module):
-    """Zero a share `p` of the elements while training; see `functional.dropout`. `rng`: seed, Generator or None."""
+    """Zero a share `p` of the elements while training; see `functional.dropout`. `rng`: seed,
+    Generator or None."""
 
     def __init__(self, p: float = 0.5, *, rng: Any = None) -> None:
         if not 0 <= p < 1:

@@ -1,4 +1,5 @@
-"""Losses as modules: the functions of `functional.py` with their parameters fixed at construction."""
+"""Losses as modules: the functions of `functional.py` with their parameters fixed at
+construction."""
 
 from __future__ import annotations
 
@@ -47,6 +48,7 @@ class BCEWithLogitsLoss(_Loss):
 
 
 class CrossEntropyLoss(_Loss):
-    """Cross-entropy of logits (N, C) and classes (N,) or probabilities (N, C); see `functional.cross_entropy`."""
+    """Cross-entropy of logits (N, C) and classes (N,) or probabilities (N, C); see
+    `functional.cross_entropy`."""
 
     function = functional.cross_entropy

@@ -1,7 +1,8 @@
 """Module: a layer or a network, which finds its parameters by walking its own attributes.
 
-Whatever a module holds in an attribute counts: Tensors, Modules, and lists, tuples or dicts of them. Nothing is
-registered. Attributes named in the class's `buffers` are state that is saved but not trained.
+Whatever a module holds in an attribute counts: Tensors, Modules, and lists, tuples or dicts of
+them. Nothing is registered. Attributes named in the class's `buffers` are state that is saved but
+not trained.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError, TinygradEduError
+from ..errors import DtypeError, ShapeError, TinygradEduError
 from ..graph import mark_written
 from ..tensor import Tensor
 
@@ -26,7 +27,9 @@ class Module:
     training: bool = True
 
     def forward(self, *inputs: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} has no forward method: define forward(self, x).")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no forward method: define forward(self, x)."
+        )
 
     def __call__(self, *inputs: Any, **kwargs: Any) -> Any:
         try:
@@ -36,19 +39,23 @@ class Module:
             raise
 
     def _locate(self, error: Any) -> None:
-        """Extend the message of a shape or dtype error by the path of the layer that it happened in."""
+        """Extend the message of a shape or dtype error by the path of the layer that it happened
+        in."""
         if not hasattr(error, "raised_in"):
             error.text, error.path = str(error), repr(self)
         else:
-            name = next((name for name, child in self.named_children() if child is error.raised_in), "?")
+            name = next(
+                (name for name, child in self.named_children() if child is error.raised_in), "?"
+            )
             error.path = f"{name}.{error.path}"
         error.raised_in = self
         error.args = (f"{error.text} (in {error.path})",)
 
-    # ------------------------------------------------------------------------------------------------ walking
+    # -------------------------------------------------------------------------------------- walking
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """(name, module) for each module held directly, also inside lists and dicts (`layers.0`)."""
+        """(name, module) for each module held directly, also inside lists and dicts
+        (`layers.0`)."""
         for name, value in vars(self).items():
             for path, found in _within(name, value):
                 if isinstance(found, Module):
@@ -61,14 +68,19 @@ class Module:
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
 
     def _named_tensors(self) -> Iterator[tuple[str, Tensor, bool]]:
-        """(path, tensor, whether it is a parameter) for every Tensor once, in the order of the attributes."""
+        """(path, tensor, whether it is a parameter) for every Tensor once, in the order of the
+        attributes."""
         seen: set[int] = set()
         for path, module in self.named_modules():
             for name, value in vars(module).items():
                 for inner, found in _within(name, value):
                     if isinstance(found, Tensor) and id(found) not in seen:
                         seen.add(id(found))
-                        yield (f"{path}.{inner}" if path else inner), found, name not in module.buffers
+                        yield (
+                            (f"{path}.{inner}" if path else inner),
+                            found,
+                            name not in module.buffers,
+                        )
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """(path, Tensor) of every parameter, frozen ones too; one that is shared comes once."""
@@ -78,7 +90,7 @@ class Module:
         """The parameters, as the optimizers take them."""
         return [tensor for _, tensor in self.named_parameters()]
 
-    # ------------------------------------------------------------------------------------------------- state
+    # ---------------------------------------------------------------------------------------- state
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """{path: copy of the array} of every parameter and buffer."""
@@ -87,18 +99,34 @@ class Module:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Write the arrays of `state` into the parameters and buffers.
 
-        All names and shapes are checked first: it loads whole or, raising KeyError or ShapeError, not at all.
+        All names, shapes and dtypes are checked first: it loads whole or, raising KeyError,
+        ShapeError or DtypeError, not at all.
         """
         own = {path: tensor for path, tensor, _ in self._named_tensors()}
         missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if missing or unknown:
-            raise KeyError(f"load_state_dict: missing {missing or 'nothing'}, not expected {unknown or 'nothing'}. "
-                           "Build the model with the same layers as the saved one.")
-        arrays = {path: np.asarray(getattr(state[path], "data", state[path])) if isinstance(state[path], Tensor)
-                  else np.asarray(state[path]) for path in own}
+            raise KeyError(
+                f"load_state_dict: missing {missing or 'nothing'}, not expected "
+                f"{unknown or 'nothing'}. "
+                "Build the model with the same layers as the saved one."
+            )
+        arrays = {
+            path: np.asarray(getattr(state[path], "data", state[path]))
+            if isinstance(state[path], Tensor)
+            else np.asarray(state[path])
+            for path in own
+        }
         for path, tensor in own.items():
             if arrays[path].shape != tensor.shape:
-                raise ShapeError(f"load_state_dict: {path} has shape {tensor.shape}, the saved array {arrays[path].shape}.")
+                raise ShapeError(
+                    f"load_state_dict: {path} has shape {tensor.shape}, the saved array "
+                    f"{arrays[path].shape}."
+                )
+            if arrays[path].dtype.kind not in "fiub":
+                raise DtypeError(
+                    f"load_state_dict: {path}: the saved array has dtype {arrays[path].dtype}: "
+                    "expected numbers."
+                )
         for path, tensor in own.items():
             tensor.data[...] = arrays[path]
             mark_written(tensor)
@@ -118,19 +146,34 @@ class Module:
         for parameter in self.parameters():
             parameter.grad = None
 
-    # ----------------------------------------------------------------------------------------------- reading
+    # -------------------------------------------------------------------------------------- reading
 
     def summary(self) -> str:
-        """A table of the layers: path, layer, shapes of its own parameters, how many; and the sum."""
+        """A table of the layers: path, layer, shapes of its own parameters, how many; and the
+        sum."""
         rows = []
         for path, module in self.named_modules():
-            own = [(n, t) for n, v in vars(module).items() for n, t in _within(n, v)
-                   if isinstance(t, Tensor) and n.split(".")[0] not in module.buffers]
+            own = [
+                (n, t)
+                for n, v in vars(module).items()
+                for n, t in _within(n, v)
+                if isinstance(t, Tensor) and n.split(".")[0] not in module.buffers
+            ]
             if own or not any(True for _ in module.named_children()):
                 shapes = ", ".join(f"{name} {tensor.shape}" for name, tensor in own)
-                rows.append((path or "(this)", repr(module).split("\n")[0], shapes, sum(t.size for _, t in own)))
+                rows.append(
+                    (
+                        path or "(this)",
+                        repr(module).split("\n")[0],
+                        shapes,
+                        sum(t.size for _, t in own),
+                    )
+                )
         widths = [max((len(str(row[i])) for row in rows), default=0) for i in range(4)]
-        lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]},}" for a, b, c, d in rows]
+        lines = [
+            f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]},}"
+            for a, b, c, d in rows
+        ]
         total = sum(p.size for p in self.parameters())
         return "\n".join([*lines, f"{total:,} parameters"])
 
@@ -142,12 +185,15 @@ class Module:
         children = list(self.named_children())
         if not children:
             return f"{type(self).__name__}({self.extra_repr()})"
-        inner = "\n".join(f"  {name}: " + repr(child).replace("\n", "\n  ") for name, child in children)
+        inner = "\n".join(
+            f"  {name}: " + repr(child).replace("\n", "\n  ") for name, child in children
+        )
         return f"{type(self).__name__}(\n{inner}\n)"
 
 
 def _within(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """(path, thing) for the Tensors and Modules in an attribute, through lists, tuples and dicts."""
+    """(path, thing) for the Tensors and Modules in an attribute, through lists, tuples and
+    dicts."""
     if isinstance(value, (Tensor, Module)):
         yield name, value
     elif isinstance(value, (list, tuple)):

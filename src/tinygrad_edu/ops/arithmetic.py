@@ -1,9 +1,11 @@
 """Rows: arithmetic, comparison and choice, element by element.
 
-To add an operation, write its row here (or in elementwise.py). Its function, method, operator, NumPy name, gradient
-test and documentation line follow. Conventions at ties and kinks stand in the row, under `kinks`.
+To add an operation, write its row here (or in elementwise.py). Its function, method, operator,
+NumPy name, gradient test and documentation line follow. Conventions at ties and kinks stand in the
+row, under `kinks`.
 """
 
+import builtins
 import math
 import operator
 
@@ -36,8 +38,9 @@ ceil = unary(
     "ceil", np.ceil, scalar=lambda x: float(math.ceil(x)),
     vjp=lambda g, _out, _x: nothing(g), domain=Reals(0.1, 0.9), kinks="0 everywhere")
 round = unary(
-    "round", np.rint, scalar=lambda x: float(round(x)),
-    vjp=lambda g, _out, _x: nothing(g), domain=Reals(0.6, 1.4), kinks="0 everywhere; halves to even")
+    "round", np.rint, scalar=lambda x: float(builtins.round(x)),
+    vjp=lambda g, _out, _x: nothing(g), domain=Reals(0.6, 1.4),
+    kinks="0 everywhere; halves to even")
 
 add = binary(
     "add", np.add, scalar=operator.add, dunder="add", symbol="+",
@@ -64,12 +67,12 @@ power = binary(
 
 
 def power_slope(x, y):
-    """d x**y / dx = y x**(y - 1), and 0 where y = 0, since x**0 = 1 for every x, 0 and NaN included."""
-    return where(y == 0, 0, y * x ** where(y == 0, 1, y - 1))
+    """d x**y / dx = y x**(y - 1), and 0 where y = 0, since x**0 = 1 for all x, even 0 and NaN."""
+    return where(y == 0, 0, y * power(x, where(y == 0, 1, y - 1)))
 
 
 def log_base(x, y):
-    """log(x) in d x**y / dy = x**y log(x); where x = 0 and y >= 0 the limit of the product is taken to be 0."""
+    """log(x) in d x**y / dy = x**y log(x); where x = 0 and y >= 0 the product is taken to be 0."""
     from .elementwise import log  # elementwise.py is written in terms of this file
 
     vanishes = logical_and(x == 0, y >= 0)
@@ -89,7 +92,7 @@ minimum = binary(
 
 
 def share(g, x, y):
-    """What x gets of the gradient against y: all above, nothing below, one half at a tie, so that it always sums to g."""
+    """What x gets of the gradient against y: all above, nothing below, half of it at a tie."""
     return where(x == y, 0.5 * g, where(x > y, g, 0))
 
 
@@ -122,31 +125,41 @@ def _weighted_sum_vjp(g, _out, *inputs):
 
 
 weighted_sum = variadic(
-    "weighted_sum", _weighted_sum, scalar=_weighted_sum, vjp=_weighted_sum_vjp, public=False, symbol="w.x+b",
+    "weighted_sum", _weighted_sum, scalar=_weighted_sum, vjp=_weighted_sum_vjp, public=False,
+    symbol="w.x+b",
     domain=Reals(-2, 2), cases=cases(((3,), (3,), (3,), (3,), (3,)), ((), (), ())),
-    doc="b + w_1 x_1 + ... + w_n x_n of (w_1, ..., w_n, x_1, ..., x_n, b), element by element: a neuron in one node.")
+    doc="b + w_1 x_1 + ... + w_n x_n of (w_1, ..., w_n, x_1, ..., x_n, b), element by element: a "
+        "neuron in one node.")
 
 equal = binary("equal", np.equal, scalar=operator.eq, dunder="eq", vjp=None, domain=Reals(-1, 1))
-not_equal = binary("not_equal", np.not_equal, scalar=operator.ne, dunder="ne", vjp=None, domain=Reals(-1, 1))
+not_equal = binary(
+    "not_equal", np.not_equal, scalar=operator.ne, dunder="ne", vjp=None, domain=Reals(-1, 1))
 less = binary("less", np.less, scalar=operator.lt, dunder="lt", vjp=None, domain=Reals(-1, 1))
-less_equal = binary("less_equal", np.less_equal, scalar=operator.le, dunder="le", vjp=None, domain=Reals(-1, 1))
-greater = binary("greater", np.greater, scalar=operator.gt, dunder="gt", vjp=None, domain=Reals(-1, 1))
+less_equal = binary(
+    "less_equal", np.less_equal, scalar=operator.le, dunder="le", vjp=None, domain=Reals(-1, 1))
+greater = binary(
+    "greater", np.greater, scalar=operator.gt, dunder="gt", vjp=None, domain=Reals(-1, 1))
 greater_equal = binary("greater_equal", np.greater_equal, scalar=operator.ge, dunder="ge", vjp=None,
                        domain=Reals(-1, 1))
-logical_and = binary("logical_and", np.logical_and, scalar=lambda x, y: bool(x and y), vjp=None, domain=Booleans())
-logical_not = unary("logical_not", np.logical_not, scalar=operator.not_, vjp=None, domain=Booleans())
+logical_and = binary(
+    "logical_and", np.logical_and, scalar=lambda x, y: bool(x and y), vjp=None, domain=Booleans())
+logical_not = unary(
+    "logical_not", np.logical_not, scalar=operator.not_, vjp=None, domain=Booleans())
 isfinite = unary("isfinite", np.isfinite, scalar=math.isfinite, vjp=None, domain=Reals(-1, 1))
 
 where = row(
-    "where", np.where, inputs=("condition", "x", "y"), scalar=lambda c, x, y: x if c else y, method=False,
+    "where", np.where, inputs=("condition", "x", "y"), scalar=lambda c, x, y: x if c else y,
+    method=False,
     vjp=(None,
          lambda g, _out, c, _x, _y: where(c, g, 0),
          lambda g, _out, c, _x, _y: where(c, 0, g)),
     domain=(Booleans(), Reals(-4, 4), Reals(-4, 4)),
     cases=cases(((3, 4), (3, 4), (3, 4)), ((4,), (3, 1), (3, 4)), ((), (2,), (2,))),
-    doc="Choose x where the condition holds, else y; the branch not taken gets a gradient of exactly 0.")
+    doc="Choose x where the condition holds, else y; the branch not taken gets a gradient of "
+        "exactly 0.")
 clip = row(
-    "clip", lambda x, *, low, high: np.clip(x, low, high), inputs=("x",), defaults={"low": None, "high": None},
+    "clip", lambda x, *, low, high: np.clip(x, low, high), inputs=("x",),
+    defaults={"low": None, "high": None},
     vjp=lambda g, _out, x, low, high: where(within(x, low, high), g, 0),
     domain=Reals(-4, 4, avoid=(-1, 2)), kinks="1 at the bounds themselves",
     cases=cases(((3, 4), {"low": -1, "high": 2}), ((5,), {"low": -1, "high": None}),

@@ -1,7 +1,7 @@
 """Rows: exponentials, trigonometry and activations, element by element.
 
-To add an operation, write its row here: name, forward, d out / d x times g, and where it is tested. With a row of the same
-name in csrc/ops.def, list it in kernels/elementwise.py and pass `reference.<name>` as the forward.
+To add an operation, write its row here: name, formula, d out / d x times g, and where it is tested.
+A row of the same name in csrc/ops.def makes it fast; nothing else has to know.
 """
 
 import math
@@ -16,7 +16,7 @@ from .arithmetic import nothing, where
 LN2, LN10 = math.log(2), math.log(10)
 TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 
-# ------------------------------------------------------------------------------------------ exponentials and roots
+# --------------------------------------------------------------------------- exponentials and roots
 
 exp = unary(
     "exp", np.exp, scalar=math.exp,
@@ -43,7 +43,7 @@ rsqrt = unary(
     "rsqrt", reference.rsqrt, scalar=lambda x: 1 / math.sqrt(x),
     vjp=lambda g, out, x: g * (-0.5) * out / x, domain=Reals(0.25, 4), kinks="-inf at 0")
 
-# ---------------------------------------------------------------------------------------------------- trigonometry
+# ------------------------------------------------------------------------------------- trigonometry
 
 sin = unary("sin", np.sin, scalar=math.sin, vjp=lambda g, _out, x: g * cos(x), domain=Reals(-4, 4))
 cos = unary("cos", np.cos, scalar=math.cos, vjp=lambda g, _out, x: -g * sin(x), domain=Reals(-4, 4))
@@ -59,8 +59,10 @@ arccos = unary(
 arctan = unary(
     "arctan", np.arctan, scalar=math.atan,
     vjp=lambda g, _out, x: g / (1 + x * x), domain=Reals(-4, 4))
-sinh = unary("sinh", np.sinh, scalar=math.sinh, vjp=lambda g, _out, x: g * cosh(x), domain=Reals(-4, 4))
-cosh = unary("cosh", np.cosh, scalar=math.cosh, vjp=lambda g, _out, x: g * sinh(x), domain=Reals(-4, 4))
+sinh = unary(
+    "sinh", np.sinh, scalar=math.sinh, vjp=lambda g, _out, x: g * cosh(x), domain=Reals(-4, 4))
+cosh = unary(
+    "cosh", np.cosh, scalar=math.cosh, vjp=lambda g, _out, x: g * sinh(x), domain=Reals(-4, 4))
 tanh = unary(
     "tanh", np.tanh, scalar=math.tanh,
     vjp=lambda g, out, _x: g * (1 - out * out), domain=Reals(-4, 4))
@@ -77,7 +79,7 @@ erf = unary(
     "erf", reference.erf, scalar=math.erf,
     vjp=lambda g, _out, x: g * TWO_OVER_SQRT_PI * exp(-x * x), domain=Reals(-3, 3))
 
-# ----------------------------------------------------------------------------------------------------- activations
+# -------------------------------------------------------------------------------------- activations
 
 sigmoid = unary(
     "sigmoid", reference.sigmoid,
@@ -103,7 +105,8 @@ elu = unary(
 selu = unary(
     "selu", reference.selu,
     vjp=lambda g, _out, x: g * where(
-        x > 0, reference.SELU_SCALE, reference.SELU_SCALE * reference.SELU_ALPHA * exp(where(x > 0, 0, x))),
+        x > 0, reference.SELU_SCALE,
+        reference.SELU_SCALE * reference.SELU_ALPHA * exp(where(x > 0, 0, x))),
     domain=Reals(-4, 4, avoid=(0,)), kinks="scale * alpha at x = 0")
 silu = unary(
     "silu", reference.silu,
@@ -114,17 +117,20 @@ mish = unary(
 gelu_exact = unary(
     "gelu_exact", reference.gelu, kernel="gelu", public=False,
     vjp=lambda g, _out, x: g * (normal_cdf(x) + x * normal_density(x)), domain=Reals(-4, 4),
-    doc="x times the normal distribution function of x. `gelu(x, approximate=...)` is the public name.")
+    doc="x times the normal distribution function of x. `gelu(x, approximate=...)` is the public "
+        "name.")
 gelu_tanh = unary(
     "gelu_tanh", reference.gelu_tanh, public=False,
     vjp=lambda g, out, x: g * gelu_tanh_slope(x, out), domain=Reals(-4, 4),
     doc="The tanh approximation of gelu. `gelu(x, approximate=\"tanh\")` is the public name.")
 hardtanh = unary(
     "hardtanh", reference.hardtanh,
-    vjp=lambda g, _out, x: where(x * x < 1, g, 0), domain=Reals(-3, 3, avoid=(-1, 1)), kinks="0 at x = -1 and x = 1")
+    vjp=lambda g, _out, x: where(x * x < 1, g, 0), domain=Reals(-3, 3, avoid=(-1, 1)),
+    kinks="0 at x = -1 and x = 1")
 step = unary(
     "step", reference.step, scalar=lambda x: 1.0 if x >= 0 else 0.0 if x < 0 else x,
-    vjp=lambda g, _out, _x: nothing(g), domain=Reals(-4, 4, avoid=(0,)), kinks="0 everywhere; step(0) = 1")
+    vjp=lambda g, _out, _x: nothing(g), domain=Reals(-4, 4, avoid=(0,)),
+    kinks="0 everywhere; step(0) = 1")
 
 
 def mish_slope(x, t):
@@ -143,8 +149,8 @@ def normal_density(x):
 
 
 def gelu_tanh_slope(x, y):
-    """d/dx of y = x sigmoid(v), v = 2 sqrt(2 / pi) (x + 0.044715 x**3), which is the tanh form of gelu:
-    sigmoid(v) + y sigmoid(-v) dv/dx."""
+    """d/dx of y = x sigmoid(v), v = 2 sqrt(2 / pi) (x + 0.044715 x**3), which is the tanh form of
+    gelu: sigmoid(v) + y sigmoid(-v) dv/dx."""
     v = 2 * reference.SQRT_2_OVER_PI * (x + reference.GELU_CUBIC * x * x * x)
     slope = 2 * reference.SQRT_2_OVER_PI * (1 + 3 * reference.GELU_CUBIC * x * x)
     return sigmoid(v) + y * sigmoid(-v) * slope
@@ -153,8 +159,8 @@ def gelu_tanh_slope(x, y):
 def gelu(x, *, approximate="none"):
     """The Gaussian error linear unit, x Phi(x); `approximate="tanh"` gives its tanh form.
 
-    Any shape, any float dtype. Source: D. Hendrycks and K. Gimpel, arXiv:1606.08415 (2016), section 2.
-    Raises ValueError for any other `approximate`.
+    Any shape, any float dtype. Source: D. Hendrycks and K. Gimpel, arXiv:1606.08415 (2016), section
+    2. Raises ValueError for any other `approximate`.
     """
     if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate={approximate!r}: expected 'none' or 'tanh'.")

@@ -28,15 +28,18 @@ def matmul_right(g, _out, x, y):
 
 
 matmul = row(
-    "matmul", kernels.matmul, inputs=("x", "y"), dunder="matmul", symbol="@", vjp=(matmul_left, matmul_right),
+    "matmul", kernels.matmul, inputs=("x", "y"), dunder="matmul", symbol="@",
+    vjp=(matmul_left, matmul_right),
     domain=ANY,
     cases=cases(((3, 4), (4, 2)), ((4,), (4, 2)), ((3, 4), (4,)), ((4,), (4,)), ((2, 3, 4), (4, 2)),
-                ((2, 3, 4), (2, 4, 2)), ((2, 1, 3, 4), (3, 4, 2)), ((4,), (2, 4, 3)), ((2, 3, 4), (4,))),
-    doc="x @ y with NumPy's meaning: (..., m, k) @ (..., k, n); vectors on either side; leading axes broadcast.")
+                ((2, 3, 4), (2, 4, 2)), ((2, 1, 3, 4), (3, 4, 2)), ((4,), (2, 4, 3)),
+                ((2, 3, 4), (4,))),
+    doc="x @ y with NumPy's meaning: (..., m, k) @ (..., k, n); vectors on either side; leading "
+        "axes broadcast.")
 
 
 def before_activation(g, out, activation):
-    """The gradient before the activation, from its output: relu, sigmoid and tanh know their slope from it alone."""
+    """The gradient before the activation, whose slope follows from its output alone."""
     if activation == "relu":
         return where(out > 0, g, 0)
     if activation == "sigmoid":
@@ -51,14 +54,17 @@ def _rows(x):
 
 
 linear = row(
-    "linear", kernels.linear, inputs=("x", "weight", "bias?"), defaults={"activation": None}, method=False,
-    vjp=(lambda g, out, _x, weight, _bias, activation: matmul(before_activation(g, out, activation), weight),
+    "linear", kernels.linear, inputs=("x", "weight", "bias?"), defaults={"activation": None},
+    method=False,
+    vjp=(lambda g, out, _x, weight, _bias, activation: matmul(
+             before_activation(g, out, activation), weight),
          lambda g, out, x, _weight, _bias, activation: matmul(
              swapaxes(_rows(before_activation(g, out, activation))), _rows(x)),
          lambda g, out, _x, _weight, _bias, activation: before_activation(g, out, activation)),
     domain=ANY,
     cases=cases(((3, 4), (2, 4), (2,)), ((3, 4), (2, 4), (2,), {"activation": "tanh"}),
-                ((4,), (3, 4), (3,), {"activation": "sigmoid"}), ((2, 3, 4), (2, 4), (2,), {"activation": "relu"})),
+                ((4,), (3, 4), (3,), {"activation": "sigmoid"}),
+                ((2, 3, 4), (2, 4), (2,), {"activation": "relu"})),
     kinks="relu: 0 where the output is 0",
-    doc="act(x @ weight.T + bias): x (..., in), weight (out, in), bias (out,) or None; activation None, \"relu\", "
-        "\"sigmoid\" or \"tanh\", fused into the same pass. Result (..., out).")
+    doc="act(x @ weight.T + bias): x (..., in), weight (out, in), bias (out,) or None; activation "
+        "None, 'relu', 'sigmoid' or 'tanh', fused into the same pass. Result (..., out).")

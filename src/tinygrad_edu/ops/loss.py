@@ -1,4 +1,4 @@
-"""Rows: losses, each one node from prediction to number. The public names stand in `nn/functional.py`.
+"""Rows: losses, each one node from prediction to number. `nn/functional.py` has the public names.
 
 `reduction`: "mean" and "sum" over all elements give shape (), "none" the elements themselves.
 """
@@ -20,7 +20,7 @@ CASES = cases(BOTH, (*BOTH, {"reduction": "sum"}), (*BOTH, {"reduction": "none"}
 
 
 def pointwise(name, formula):
-    """The forward of a loss that compares element with element: shapes must be equal, and dtypes floating."""
+    """The forward of a loss that compares element with element: equal shapes, floating dtypes."""
 
     def forward(input, target, *, reduction):
         x, t = np.asarray(input), np.asarray(target)
@@ -42,7 +42,8 @@ def _unequal(name, x, t):
     """The message for unequal shapes, with the remedy where one is at hand."""
     try:
         spread = np.broadcast_shapes(x, t)
-        why = f"Broadcasting them would compare every prediction with every target, {spread}, which is seldom meant."
+        why = (f"Broadcasting them would compare every prediction with every target, {spread}, "
+               "which is seldom meant.")
     except ValueError:
         why = "Each prediction needs its own target."
     same = np.prod(x, dtype=int) == np.prod(t, dtype=int)
@@ -56,15 +57,18 @@ def each(g, x, reduction):
 
 
 mse_loss = row(
-    "mse_loss", pointwise("mse_loss", lambda x, t: np.square(x - t)), inputs=("input", "target"), defaults=REDUCED,
+    "mse_loss", pointwise("mse_loss", lambda x, t: np.square(x - t)), inputs=("input", "target"),
+    defaults=REDUCED,
     vjp=(lambda g, _out, x, t, reduction: each(g, x, reduction) * (2 * (x - t)),
          lambda g, _out, x, t, reduction: each(g, x, reduction) * (2 * (t - x))),
     domain=Reals(-4, 4), cases=CASES, public=False)
 l1_loss = row(
-    "l1_loss", pointwise("l1_loss", lambda x, t: np.abs(x - t)), inputs=("input", "target"), defaults=REDUCED,
+    "l1_loss", pointwise("l1_loss", lambda x, t: np.abs(x - t)), inputs=("input", "target"),
+    defaults=REDUCED,
     vjp=(lambda g, _out, x, t, reduction: each(g, x, reduction) * sign(x - t),
          lambda g, _out, x, t, reduction: each(g, x, reduction) * sign(t - x)),
-    domain=(Reals(1, 4), Reals(-4, -1)), cases=CASES, public=False, kinks="0 where prediction and target agree")
+    domain=(Reals(1, 4), Reals(-4, -1)), cases=CASES, public=False,
+    kinks="0 where prediction and target agree")
 binary_cross_entropy_with_logits = row(
     "binary_cross_entropy_with_logits",
     pointwise("binary_cross_entropy_with_logits", lambda x, t: softplus(x) - _times(x, t)),
@@ -73,11 +77,13 @@ binary_cross_entropy_with_logits = row(
          lambda g, _out, x, _t, reduction: each(g, x, reduction) * -x),
     domain=(Reals(-4, 4), Reals(0, 1)), cases=CASES, public=False)
 hinge_loss = row(
-    "hinge_loss", pointwise("hinge_loss", lambda x, t: np.maximum(1 - x * t, 0)), inputs=("input", "target"),
+    "hinge_loss", pointwise("hinge_loss", lambda x, t: np.maximum(1 - x * t, 0)),
+    inputs=("input", "target"),
     defaults=REDUCED,
     vjp=(lambda g, _out, x, t, reduction: where(x * t < 1, each(g, x, reduction) * -t, 0),
          lambda g, _out, x, t, reduction: where(x * t < 1, each(g, x, reduction) * -x, 0)),
-    domain=(Reals(-3, 3), Reals(1.1, 2)), cases=CASES, public=False, kinks="0 at a margin of exactly 1")
+    domain=(Reals(-3, 3), Reals(1.1, 2)), cases=CASES, public=False,
+    kinks="0 at a margin of exactly 1")
 
 
 def _times(x, t):
@@ -85,12 +91,14 @@ def _times(x, t):
     return np.where(t == 0, 0, x * t)
 
 
-# ------------------------------------------------------------------------------------------------- cross-entropy
+# ------------------------------------------------------------------------------------ cross-entropy
 
 def distribution(logits, target, smoothing):
-    """(N, C): the class indices as one-hot rows, or the probabilities, mixed with the uniform distribution."""
+    """(N, C): class indices as one-hot rows, or the probabilities, mixed with the uniform ones."""
     n_classes = logits.shape[1]
-    rows = target if len(target.shape) == 2 else one_hot(target, n_classes=n_classes, dtype=logits.dtype)
+    rows = target
+    if len(target.shape) == 1:
+        rows = one_hot(target, n_classes=n_classes, dtype=logits.dtype)
     return rows * (1 - smoothing) + smoothing / n_classes if smoothing else rows
 
 
@@ -108,12 +116,14 @@ def _cross_entropy_logits(g, _out, x, target, label_smoothing, reduction):
 
 
 one_hot = row(
-    "one_hot", lambda x, *, n_classes, dtype: np.eye(n_classes, dtype=dtype)[np.asarray(x)], vjp=None,
+    "one_hot", lambda x, *, n_classes, dtype: np.eye(n_classes, dtype=dtype)[np.asarray(x)],
+    vjp=None,
     defaults={"n_classes": None, "dtype": np.float32}, method=False,
     domain=Integers(0, 2), cases=cases(((4,), {"n_classes": 3}), ((2, 2), {"n_classes": 4})),
     doc="Class indices (...) as rows (..., n_classes) with a single 1. No gradient.")
 cross_entropy_classes = row(
-    "cross_entropy_classes", kernels.cross_entropy, stash=True, public=False, inputs=("input", "target"),
+    "cross_entropy_classes", kernels.cross_entropy, stash=True, public=False,
+    inputs=("input", "target"),
     defaults={"label_smoothing": 0.0, "reduction": "mean"},
     vjp=(_cross_entropy_logits, None),
     domain=(Reals(-4, 4), Integers(0, 2)),
@@ -121,7 +131,8 @@ cross_entropy_classes = row(
                 ((5, 3), (5,), {"reduction": "sum"})),
     doc="The cross-entropy of logits (N, C) against class indices (N,).")
 cross_entropy_probabilities = row(
-    "cross_entropy_probabilities", kernels.cross_entropy, stash=True, public=False, inputs=("input", "target"),
+    "cross_entropy_probabilities", kernels.cross_entropy, stash=True, public=False,
+    inputs=("input", "target"),
     defaults={"label_smoothing": 0.0, "reduction": "mean"},
     vjp=(_cross_entropy_logits,
          lambda g, _out, x, _t, label_smoothing, reduction: each_row(g, x, reduction) * (

@@ -14,7 +14,8 @@ from .shape import astype, broadcast_to, reshape
 
 ALONG = {"axis": None, "keepdims": False}
 ANY = Reals(-4, 4)
-CASES = cases(((3, 4),), ((3, 4), {"axis": 0}), ((2, 3, 4), {"axis": (0, 2)}), ((2, 3), {"axis": -1, "keepdims": True}),
+CASES = cases(((3, 4),), ((3, 4), {"axis": 0}), ((2, 3, 4), {"axis": (0, 2)}),
+              ((2, 3), {"axis": -1, "keepdims": True}),
               ((),))
 DISTINCT = tuple(Case(c.shapes, c.params, distinct=True) for c in CASES)
 ROWS = cases(((3, 4), {"axis": -1}), ((3, 4), {"axis": 0}), ((5,), {"axis": -1}))
@@ -50,7 +51,8 @@ def _mean(x, *, axis, keepdims):
 def _extreme(g, out, x, *, axis, keepdims):
     """The gradient goes to the extreme entries, shared evenly among equal ones."""
     winners = x == kept(out, x, axis, keepdims)
-    shares = kept(g, x, axis, keepdims) / sum(astype(winners, dtype=g.dtype), axis=axis, keepdims=True)
+    how_many = sum(astype(winners, dtype=g.dtype), axis=axis, keepdims=True)
+    shares = kept(g, x, axis, keepdims) / how_many
     return where(winners, shares, 0)
 
 
@@ -61,24 +63,31 @@ sum = row(
 mean = row(
     "mean", _mean, defaults=ALONG,
     vjp=lambda g, _out, x, axis, keepdims: spread_back(g / count(x.shape, axis), x, axis, keepdims),
-    domain=ANY, cases=CASES, doc="The arithmetic mean along `axis`; NaN where there is nothing to average.")
+    domain=ANY, cases=CASES,
+    doc="The arithmetic mean along `axis`; NaN where there is nothing to average.")
 max = row(
     "max", kernels.max, defaults=ALONG, vjp=_extreme,
     domain=ANY, cases=DISTINCT, kinks="shared evenly among equal largest entries",
     doc="The largest entry along `axis`; NaN where there is one.")
 min = row(
-    "min", lambda x, *, axis, keepdims: np.asarray(np.min(x, axis=axis, keepdims=keepdims)), defaults=ALONG, vjp=_extreme,
+    "min", lambda x, *, axis, keepdims: np.asarray(np.min(x, axis=axis, keepdims=keepdims)),
+    defaults=ALONG, vjp=_extreme,
     domain=ANY, cases=DISTINCT, kinks="shared evenly among equal smallest entries",
     doc="The smallest entry along `axis`; NaN where there is one.")
 argmax = row(
-    "argmax", lambda x, *, axis, keepdims: np.asarray(np.argmax(x, axis=axis, keepdims=keepdims)), defaults=ALONG,
-    vjp=None, domain=ANY, cases=CASES[:2], doc="The index of the largest entry, the first of equal ones. No gradient.")
+    "argmax", lambda x, *, axis, keepdims: np.asarray(np.argmax(x, axis=axis, keepdims=keepdims)),
+    defaults=ALONG,
+    vjp=None, domain=ANY, cases=CASES[:2],
+    doc="The index of the largest entry, the first of equal ones. No gradient.")
 argmin = row(
-    "argmin", lambda x, *, axis, keepdims: np.asarray(np.argmin(x, axis=axis, keepdims=keepdims)), defaults=ALONG,
-    vjp=None, domain=ANY, cases=CASES[:2], doc="The index of the smallest entry, the first of equal ones. No gradient.")
+    "argmin", lambda x, *, axis, keepdims: np.asarray(np.argmin(x, axis=axis, keepdims=keepdims)),
+    defaults=ALONG,
+    vjp=None, domain=ANY, cases=CASES[:2],
+    doc="The index of the smallest entry, the first of equal ones. No gradient.")
 logsumexp = row(
     "logsumexp", reference.logsumexp, defaults=ALONG,
-    vjp=lambda g, out, x, axis, keepdims: kept(g, x, axis, keepdims) * _weights(x, kept(out, x, axis, keepdims)),
+    vjp=lambda g, out, x, axis, keepdims: (
+        kept(g, x, axis, keepdims) * _weights(x, kept(out, x, axis, keepdims))),
     domain=ANY, cases=CASES,
     doc="log(sum(exp(x))) along `axis`, without overflow for any x; -inf for a row of -inf.")
 softmax = row(
@@ -88,7 +97,8 @@ softmax = row(
 log_softmax = row(
     "log_softmax", kernels.log_softmax, defaults={"axis": -1},
     vjp=lambda g, out, _x, axis: g - exp(out) * sum(g, axis=axis, keepdims=True),
-    domain=ANY, cases=ROWS, doc="x - logsumexp(x) along `axis`, accurate where softmax would underflow.")
+    domain=ANY, cases=ROWS,
+    doc="x - logsumexp(x) along `axis`, accurate where softmax would underflow.")
 
 
 def _weights(x, total):

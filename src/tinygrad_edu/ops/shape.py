@@ -15,25 +15,29 @@ def _reshape(x, *, shape):
     try:
         return x.reshape(shape)
     except ValueError:
-        raise ShapeError(f"reshape: {x.shape} holds {x.size} elements and cannot become {shape}.") from None
+        raise ShapeError(f"reshape: {x.shape} holds {x.size} elements and cannot become "
+                         f"{shape}.") from None
 
 
 def _broadcast_to(x, *, shape):
     try:
         return np.broadcast_to(x, shape)
     except ValueError:
-        raise ShapeError(f"broadcast_to: {np.shape(x)} does not broadcast to {shape}: axes are matched from the right, and "
-                         "only an axis of 1 can grow.") from None
+        raise ShapeError(f"broadcast_to: {np.shape(x)} does not broadcast to {shape}: axes are "
+                         "matched from the right, and only an axis of 1 can grow.") from None
 
 
 reshape = row(
     "reshape", _reshape, view=True, method=False, defaults={"shape": None},
     vjp=lambda g, _out, x, shape: reshape(g, shape=x.shape),
-    domain=ANY, cases=cases(((3, 4), {"shape": (2, 6)}), ((6,), {"shape": (3, -1)}), ((), {"shape": (1, 1)})),
+    domain=ANY,
+    cases=cases(((3, 4), {"shape": (2, 6)}), ((6,), {"shape": (3, -1)}), ((), {"shape": (1, 1)})),
     doc="The same elements in another shape; one axis of `shape` may be -1.")
 transpose = row(
-    "transpose", lambda x, *, axes: np.transpose(x, axes), view=True, method=False, defaults={"axes": None},
-    vjp=lambda g, _out, _x, axes: transpose(g, axes=None if axes is None else tuple(np.argsort(axes).tolist())),
+    "transpose", lambda x, *, axes: np.transpose(x, axes), view=True, method=False,
+    defaults={"axes": None},
+    vjp=lambda g, _out, _x, axes: transpose(
+        g, axes=None if axes is None else tuple(np.argsort(axes).tolist())),
     domain=ANY, cases=cases(((3, 4),), ((2, 3, 4), {"axes": (2, 0, 1)}), ((5,),)),
     doc="The axes in another order; without `axes`, reversed.")
 swapaxes = row(
@@ -45,8 +49,11 @@ swapaxes = row(
 moveaxis = row(
     "moveaxis", lambda x, *, source, destination: np.moveaxis(x, source, destination), view=True,
     defaults={"source": 0, "destination": -1},
-    vjp=lambda g, _out, _x, source, destination: moveaxis(g, source=destination, destination=source),
-    domain=ANY, cases=cases(((2, 3, 4), {"source": 0, "destination": -1}), ((2, 3), {"source": 1, "destination": 0})),
+    vjp=lambda g, _out, _x, source, destination: moveaxis(
+        g, source=destination, destination=source),
+    domain=ANY,
+    cases=cases(((2, 3, 4), {"source": 0, "destination": -1}),
+                ((2, 3), {"source": 1, "destination": 0})),
     doc="An axis moved to another place.")
 expand_dims = row(
     "expand_dims", lambda x, *, axis: np.expand_dims(x, axis), view=True, defaults={"axis": 0},
@@ -62,7 +69,8 @@ broadcast_to = row(
     "broadcast_to", _broadcast_to, view=True, defaults={"shape": None},
     vjp=lambda g, _out, _x, shape: g,  # the engine sums what was spread
     domain=ANY, cases=cases(((3, 1), {"shape": (2, 3, 4)}), ((), {"shape": (2, 2)})),
-    doc="Repeated without a copy along axes of length 1 and new leading axes; read-only, as in NumPy.")
+    doc="Repeated without a copy along axes of length 1 and new leading axes; read-only, as in "
+        "NumPy.")
 astype = row(
     "astype", lambda x, *, dtype: np.asarray(x).astype(dtype), defaults={"dtype": None},
     vjp=lambda g, _out, x, dtype: astype(g, dtype=x.dtype),
@@ -71,17 +79,19 @@ astype = row(
 
 
 def flatten(x, start_axis=0, end_axis=-1):
-    """The axes from `start_axis` to `end_axis` (both included) run together into one. Shape (..., product, ...)."""
-    shape = np.shape(x)
+    """The axes from `start_axis` to `end_axis`, both included, run together into one."""
+    shape = x.shape if isinstance(x, Recorder) else np.shape(x)
     if not shape:
         return reshape(x, shape=(1,))
     first, last = (range(len(shape))[a] for a in (start_axis, end_axis))
     if last < first:
-        raise ShapeError(f"flatten: start_axis {start_axis} comes after end_axis {end_axis} for shape {shape}.")
-    return reshape(x, shape=(*shape[:first], int(np.prod(shape[first:last + 1])), *shape[last + 1:]))
+        raise ShapeError(f"flatten: start_axis {start_axis} comes after end_axis {end_axis} for "
+                         f"shape {shape}.")
+    together = int(np.prod(shape[first:last + 1]))
+    return reshape(x, shape=(*shape[:first], together, *shape[last + 1:]))
 
 
-# ----------------------------------------------------------------------------------------------------------- joining
+# ------------------------------------------------------------------------------------------ joining
 
 def _concatenate(*tensors, axis):
     shapes = [np.shape(t) for t in tensors]
@@ -95,7 +105,8 @@ def _stack(*tensors, axis):
     try:
         return np.stack(tensors, axis)
     except ValueError:
-        raise ShapeError(f"stack: shapes {[np.shape(t) for t in tensors]}: all must be equal, and at least one.") from None
+        raise ShapeError(f"stack: shapes {[np.shape(t) for t in tensors]}: all must be equal, and "
+                         "at least one.") from None
 
 
 def _split_back(g, _out, *inputs, axis):
@@ -127,11 +138,11 @@ stack = variadic(
     doc="Tensors of one shape joined along a new axis.")
 
 
-# ----------------------------------------------------------------------------------------------------- taking parts
+# ------------------------------------------------------------------------------------- taking parts
 #
-# A basic index (integers, slices, None, ...) gives a view, an advanced one (arrays of integers or booleans) a copy. They
-# are two rows: in the second the index arrays are inputs, so that a recorded or compiled graph sees them change. `key`
-# is the index with a `Here` in the place of each array.
+# A basic index (integers, slices, None, ...) gives a view, an advanced one (arrays of integers or
+# booleans) a copy. They are two rows: in the second the index arrays are inputs, so that a recorded
+# or compiled graph sees them change. `key` is the index with a `Here` in the place of each array.
 
 class Here:
     """The place of the next index array in a key."""
@@ -157,9 +168,11 @@ def _add_at(g, *arrays, shape, key):
 
 
 getitem_basic = row(
-    "getitem_basic", lambda x, *, key: np.asarray(np.asarray(x)[key]), view=True, public=False, defaults={"key": ()},
+    "getitem_basic", lambda x, *, key: np.asarray(np.asarray(x)[key]), view=True, public=False,
+    defaults={"key": ()},
     vjp=lambda g, _out, x, key: spread(g, shape=x.shape, key=key),
-    domain=ANY, cases=cases(((3, 4), {"key": (1,)}), ((3, 4), {"key": (slice(None, None, -1), slice(1, 3))}),
+    domain=ANY,
+    cases=cases(((3, 4), {"key": (1,)}), ((3, 4), {"key": (slice(None, None, -1), slice(1, 3))}),
                             ((3,), {"key": (None, Ellipsis)})))
 spread = row(
     "spread", _spread, public=False, defaults={"shape": (), "key": ()},
@@ -167,23 +180,27 @@ spread = row(
     domain=ANY, cases=cases(((4,), {"shape": (3, 4), "key": (1,)})),
     doc="Zeros of `shape` with x at `key`: the transpose of a basic getitem.")
 getitem_advanced = variadic(
-    "getitem_advanced", lambda x, *arrays, key: np.asarray(x)[_with_arrays(key, arrays)], public=False,
+    "getitem_advanced", lambda x, *arrays, key: np.asarray(x)[_with_arrays(key, arrays)],
+    public=False,
     defaults={"key": (Here,)},
     vjp=lambda g, _out, x, *arrays, key: (
         add_at((g, *arrays), shape=x.shape, key=key), *(None for _ in arrays)),
-    domain=(ANY, Integers(-3, 2)), cases=cases(((3, 4), (5,)), ((3, 4), (2, 2), {"key": (slice(1, 3), Here)})))
+    domain=(ANY, Integers(-3, 2)),
+    cases=cases(((3, 4), (5,)), ((3, 4), (2, 2), {"key": (slice(1, 3), Here)})))
 add_at = variadic(
     "add_at", _add_at, public=False, defaults={"shape": (), "key": (Here,)},
     vjp=lambda g, _out, _x, *arrays, shape, key: (
         getitem_advanced((g, *arrays), key=key), *(None for _ in arrays)),
     domain=(ANY, Integers(-3, 2)), cases=cases(((5, 4), (5,), {"shape": (3, 4)})),
-    doc="Zeros of `shape` to which x is added at an advanced index: the transpose of an advanced getitem.")
+    doc="Zeros of `shape` to which x is added at an advanced index: the transpose of an advanced "
+        "getitem.")
 
 
 def getitem(x, key):
     """x[key] as NumPy has it: a view for a basic index, a copy for an advanced one.
 
-    `key` may hold integers, slices, None, Ellipsis, and arrays, lists or Tensors of integers or booleans.
+    `key` may hold integers, slices, None, Ellipsis, and arrays, lists or Tensors of integers or
+    booleans.
     """
     parts = key if isinstance(key, tuple) else (key,)
     template, arrays = [], []
@@ -203,6 +220,3 @@ def getitem(x, key):
 def _index_array(part):
     array = np.asarray(part)
     return array.astype(np.intp) if array.size == 0 and not isinstance(part, np.ndarray) else array
-
-
-Recorder.__getitem__ = getitem

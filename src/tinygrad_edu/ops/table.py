@@ -4,7 +4,8 @@ from ..op import OPS, Op
 
 
 def operations_table() -> str:
-    """A Markdown table of every public operation: call, meaning, convention at kinks and ties, whether C computes it."""
+    """A Markdown table of every public operation: call, meaning, convention at kinks and ties,
+    whether C computes it."""
     head = ["| operation | meaning | at kinks and ties | kernels |", "| --- | --- | --- | --- |"]
     return "\n".join([*head, *(_line(op) for op in OPS.values() if op.public)])
 
@@ -14,4 +15,5 @@ def _line(op: Op) -> str:
     params = "".join(f", {name}={default!r}" for name, default in op.defaults.items())
     meaning = " ".join((op.function.__doc__ or "").split())
     gradient = op.kinks or ("" if op.differentiable else "no gradient")
-    return f"| `{op.name}({inputs}{params})` | {meaning} | {gradient} | {'C' if op.kernel_vjp else 'NumPy'} |"
+    kernels = "C" if op.kernel_vjp else "NumPy"
+    return f"| `{op.name}({inputs}{params})` | {meaning} | {gradient} | {kernels} |"

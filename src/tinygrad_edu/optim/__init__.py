@@ -1,4 +1,5 @@
-"""Optimizers: they write new numbers into parameters, all parameters of a model in one kernel call."""
+"""Optimizers: they write new numbers into parameters, all parameters of a model in one kernel
+call."""
 
 from .adam import Adam, AdamW
 from .optimizer import Optimizer

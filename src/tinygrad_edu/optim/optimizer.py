@@ -1,4 +1,5 @@
-"""What all optimizers share: the parameters, the learning rate, and which parameters are due for a step."""
+"""What all optimizers share: the parameters, the learning rate, and which parameters are due for a
+step."""
 
 from __future__ import annotations
 
@@ -14,25 +15,37 @@ from ..tensor import Tensor
 
 
 class Optimizer:
-    """The base: holds parameters, checks hyperparameters, and hands groups of equal age to the step of the subclass.
+    """The base: holds parameters, checks hyperparameters, and hands groups of equal age to the step
+    of the subclass.
 
-    `params`: an iterable of Tensors that require grad, such as `model.parameters()`. `lr` may be assigned at any time.
-    Raises ValueError for an empty list or a non-finite or negative number, TypeError for what is no Tensor.
+    `params`: an iterable of Tensors that require grad, such as `model.parameters()`. `lr` may be
+    assigned at any time. Raises ValueError for an empty list or a non-finite or negative number,
+    TypeError for what is no Tensor.
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
         self.params = list(params)
         if not self.params:
-            raise ValueError(f"{type(self).__name__}: there are no parameters to optimize. Pass model.parameters(); "
-                             "a generator can be used only once.")
+            raise ValueError(
+                f"{type(self).__name__}: there are no parameters to optimize. Pass "
+                "model.parameters(); "
+                "a generator can be used only once."
+            )
         for p in self.params:
             if not isinstance(p, Tensor):
                 raise TypeError(f"{type(self).__name__}: expected Tensors, got {type(p).__name__}.")
             if p.op is not None or p.dtype.kind != "f":
-                raise DtypeError(f"{type(self).__name__}: only leaves of a floating dtype can be optimized; got one of "
-                                 f"shape {p.shape}, dtype {p.dtype}{', computed by ' + p.op.name if p.op else ''}.")
+                raise DtypeError(
+                    f"{type(self).__name__}: only leaves of a floating dtype can be optimized; "
+                    "got one of "
+                    f"shape {p.shape}, dtype "
+                    f"{p.dtype}{', computed by ' + p.op.name if p.op else ''}."
+                )
         if len({id(p) for p in self.params}) != len(self.params):
-            raise ValueError(f"{type(self).__name__}: a parameter stands in the list twice; it would be stepped twice.")
+            raise ValueError(
+                f"{type(self).__name__}: a parameter stands in the list twice; it would be "
+                "stepped twice."
+            )
         self.lr = lr
         self._age = [0] * len(self.params)
 
@@ -53,7 +66,10 @@ class Optimizer:
             number = math.nan
         if not (0 <= number < below):
             limit = "" if below == math.inf else f" and less than {below:g}"
-            raise ValueError(f"{type(self).__name__}: {name}={value!r}: expected a finite number of at least 0{limit}.")
+            raise ValueError(
+                f"{type(self).__name__}: {name}={value!r}: expected a finite number of at least "
+                f"0{limit}."
+            )
         return number
 
     def zero_grad(self) -> None:
@@ -62,7 +78,8 @@ class Optimizer:
             p.grad = None
 
     def step(self) -> None:
-        """Update every parameter that has a gradient; the others keep their numbers and their age."""
+        """Update every parameter that has a gradient; the others keep their numbers and their
+        age."""
         groups: dict[int, list[int]] = {}
         for i, p in enumerate(self.params):
             if p.grad is not None:
@@ -75,11 +92,16 @@ class Optimizer:
                 self._age[i] = age + 1
                 mark_written(self.params[i])
 
-    def _update(self, chosen: list[int], weights: list[np.ndarray], grads: list[np.ndarray], age: int) -> None:
-        """Step the arrays `weights` in place; `chosen` are their places in `params`, `age` the steps they have made."""
+    def _update(
+        self, chosen: list[int], weights: list[np.ndarray], grads: list[np.ndarray], age: int
+    ) -> None:
+        """Step the arrays `weights` in place; `chosen` are their places in `params`, `age` the
+        steps they have made."""
         raise NotImplementedError
 
-    def _state(self, store: dict[int, np.ndarray], chosen: list[int], weights: list[np.ndarray]) -> list[np.ndarray]:
+    def _state(
+        self, store: dict[int, np.ndarray], chosen: list[int], weights: list[np.ndarray]
+    ) -> list[np.ndarray]:
         """The state arrays of the chosen parameters, zeros at first."""
         for i, w in zip(chosen, weights):
             if i not in store:

@@ -14,14 +14,22 @@ from .optimizer import Optimizer
 class SGD(Optimizer):
     """Gradient descent with momentum (Polyak) or Nesterov momentum, as PyTorch writes it.
 
-        d = grad + weight_decay * w;   buffer = momentum * buffer + (1 - dampening) * d   (first step: buffer = d)
-        w -= lr * (d + momentum * buffer if nesterov else buffer)
+        d = grad + weight_decay * w;   buffer = momentum * buffer + (1 - dampening) * d   (first
+        step: buffer = d) w -= lr * (d + momentum * buffer if nesterov else buffer)
 
-    Source: I. Sutskever et al., ICML 2013. Raises ValueError for numbers out of range and for Nesterov without momentum.
+    Source: I. Sutskever et al., ICML 2013. Raises ValueError for numbers out of range and for
+    Nesterov without momentum.
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float = 1e-3, momentum: float = 0.0, dampening: float = 0.0,
-                 weight_decay: float = 0.0, nesterov: bool = False) -> None:
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
         super().__init__(params, lr)
         self.momentum = self._number("momentum", momentum)
         self.dampening = self._number("dampening", dampening)
@@ -31,7 +39,18 @@ class SGD(Optimizer):
             raise ValueError("SGD: nesterov=True needs a momentum above 0 and a dampening of 0.")
         self._buffers: dict[int, np.ndarray] = {}
 
-    def _update(self, chosen: list[int], weights: list[np.ndarray], grads: list[np.ndarray], age: int) -> None:
+    def _update(
+        self, chosen: list[int], weights: list[np.ndarray], grads: list[np.ndarray], age: int
+    ) -> None:
         buffers = self._state(self._buffers, chosen, weights) if self.momentum else None
-        kernels.sgd_step(weights, buffers, grads, lr=self.lr, momentum=self.momentum, dampening=self.dampening,
-                         nesterov=self.nesterov, weight_decay=self.weight_decay, first=age == 0)
+        kernels.sgd_step(
+            weights,
+            buffers,
+            grads,
+            lr=self.lr,
+            momentum=self.momentum,
+            dampening=self.dampening,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+            first=age == 0,
+        )

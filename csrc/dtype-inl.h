@@ -1,0 +1,10 @@
+/* dtype-inl.h: all kernels of one (instruction set, dtype), in the order in which they build on
+ * each other. */
+#include "simd-inl.h"
+#include "math-inl.h"
+#include "elementwise-inl.h"
+#include "reduce-inl.h"
+#include "softmax-inl.h"
+#include "optim-inl.h"
+#include "gemm-inl.h"
+#include "linear-inl.h"

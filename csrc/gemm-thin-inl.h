@@ -1,0 +1,276 @@
+/* Products with a thin operand: a vector, or a few rows. Every number of the large operand is used
+ * so few times that packing it would cost as much as the product, so it is read where it lies,
+ * once, at memory speed. Two orders of reading are enough:
+ *
+ *   dots      rows lie along k:    ── x ──>   c(i, j) = <x row i, w row j>. The sums are vectors
+ *                                  ── w ──>   along k, added up at the end; DOTS x 4 share loads.
+ *
+ *   combine   rows lie across k:     x0 * ── w row 0 ──>   c = the sum over p of x(p) * w row p,
+ *                                  + x1 * ── w row 1 ──>   ROWS of w at a time.
+ *
+ * Each element is summed in an order that depends on k alone, so any split over threads gives the
+ * same bits. */
+
+/* Registers: DOTS * 4 sums + DOTS + 4 loads; ROWS factors and a few sums. A strip is 64 vectors, 4
+ * KiB at most. */
+#undef DOTS
+#undef ROWS
+#undef STRIP
+#define DOTS (MR >= 8 ? 4 : 2)
+#define ROWS 4
+#define STRIP 64
+
+/* Up to this many rows of the thin operand, dots and combine are faster than packing. */
+#undef THIN
+#undef COMBINED
+#define THIN 12
+#define COMBINED 4
+
+/* One thin product: x, `few` rows of length k, with w, `many` rows (dots) or columns (combine) of
+ * length k. Element (i, p) of x is x[i * x_row + p * x_col]; dots need x_col 1. Result (i, j) is
+ * added to or stored in c[i * c_row + j * c_col]: when the thin operand is B, C is filled by
+ * columns. */
+struct NAME(thin) {
+    T *c;
+    size_t c_row, c_col;
+    const T *x;
+    size_t x_row, x_col;
+    const T *w;
+    size_t ldw;
+    size_t few, many, k;
+    int accumulate;
+    int b_is_thin;                     /* w is A */
+    const struct NAME(product) *whole; /* for its finish */
+};
+
+/* Store, or add, one number of C. */
+WORD void NAME(put)(T *c, T value, int accumulate)
+{
+    *c = accumulate ? *c + value : value;
+}
+
+/* The sums of `rows` rows of x with 4 rows of w, four addresses each; rows is a constant where
+ * this is called. */
+WORD void NAME(dot_tile)(T sums[DOTS][4], const T *const *x, const T *const *w, size_t k,
+                         const size_t rows)
+{
+    V sum[DOTS][4];
+    UNROLL
+    for (size_t i = 0; i < rows; i++) {
+        UNROLL
+        for (size_t j = 0; j < 4; j++) {
+            sum[i][j] = vzero();
+        }
+    }
+    for (size_t p = 0; p < k; p += LANES) {
+        size_t depth = k - p;
+        V down[DOTS];
+        UNROLL
+        for (size_t i = 0; i < rows; i++) {
+            down[i] = NAME(load_upto)(x[i] + p, depth);
+        }
+        UNROLL
+        for (size_t j = 0; j < 4; j++) {
+            V across = NAME(load_upto)(w[j] + p, depth);
+            UNROLL
+            for (size_t i = 0; i < rows; i++) {
+                sum[i][j] = vfma(down[i], across, sum[i][j]);
+            }
+        }
+    }
+    UNROLL
+    for (size_t i = 0; i < rows; i++) {
+        NAME(add_lanes)(sums[i], sum[i]);
+    }
+}
+
+/* dots for rows [begin, end) of w. A tile that is not full repeats its last row and drops the
+ * copies. */
+static void NAME(dots)(const struct NAME(thin) *t, size_t begin, size_t end)
+{
+    for (size_t j = begin; j < end; j += 4) {
+        const T *w[4];
+        for (size_t r = 0; r < 4; r++) {
+            w[r] = t->w + (j + r < end ? j + r : end - 1) * t->ldw;
+        }
+        for (size_t i = 0; i < t->few; i += DOTS) {
+            const T *x[DOTS];
+            T sums[DOTS][4];
+            for (size_t r = 0; r < DOTS; r++) {
+                x[r] = t->x + (i + r < t->few ? i + r : t->few - 1) * t->x_row;
+            }
+            if (t->few - i == 1) {
+                NAME(dot_tile)(sums, x, w, t->k, 1);
+            } else if (t->few - i == 2) {
+                NAME(dot_tile)(sums, x, w, t->k, 2);
+            } else {
+                NAME(dot_tile)(sums, x, w, t->k, DOTS);
+            }
+            for (size_t r = i; r < i + DOTS && r < t->few; r++) {
+                for (size_t s = j; s < j + 4 && s < end; s++) {
+                    NAME(put)(t->c + r * t->c_row + s * t->c_col, sums[r - i][s - j],
+                              t->accumulate);
+                }
+            }
+        }
+    }
+}
+
+/* sums (count) += x (rows) w (rows, count): the sums are loaded and stored once for `rows` rows, a
+ * constant where this is called. */
+WORD void NAME(combine_rows)(T *sums, const T *x, size_t x_col, const T *w, size_t ldw,
+                             size_t count, const size_t rows)
+{
+    V scale[ROWS];
+    size_t j = 0;
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        scale[r] = vset(x[r * x_col]);
+    }
+    for (; j + LANES <= count; j += LANES) {
+        V sum = vload(sums + j);
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            sum = vfma(scale[r], vload(w + r * ldw + j), sum);
+        }
+        vstore(sums + j, sum);
+    }
+    if (j < count) {
+        V sum = vload(sums + j);
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            sum = vfma(scale[r], vload_n(w + r * ldw + j, count - j), sum);
+        }
+        vstore(sums + j, sum);
+    }
+}
+
+/* combine for columns [begin, end) of w. A strip of the rows of w streams by, ROWS at a time; the
+ * strip's sums stay in the L1 cache. */
+static void NAME(combine)(const struct NAME(thin) *t, size_t begin, size_t end)
+{
+    T sums[COMBINED][STRIP * LANES];
+    size_t count;
+    for (size_t j = begin; j < end; j += count) {
+        count = tg_min(end - j, STRIP * LANES);
+        memset(sums, 0, t->few * sizeof sums[0]);
+        for (size_t p = 0; p < t->k; p += ROWS) {
+            const T *w = t->w + p * t->ldw + j;
+            for (size_t i = 0; i < t->few; i++) {
+                const T *x = t->x + i * t->x_row + p * t->x_col;
+                if (t->k - p >= ROWS) {
+                    NAME(combine_rows)(sums[i], x, t->x_col, w, t->ldw, count, ROWS);
+                }
+                for (size_t r = 0; t->k - p < ROWS && r < t->k - p; r++) {
+                    NAME(combine_rows)(sums[i], x + r * t->x_col, t->x_col, w + r * t->ldw, t->ldw,
+                                       count, 1);
+                }
+            }
+        }
+        for (size_t i = 0; i < t->few; i++) {
+            for (size_t s = 0; s < count; s++) {
+                NAME(put)(t->c + i * t->c_row + (j + s) * t->c_col, sums[i][s], t->accumulate);
+            }
+        }
+    }
+}
+
+/* Finish the part of C that belongs to [begin, end) of w. */
+static void NAME(finish_thin)(const struct NAME(thin) *t, size_t begin, size_t end)
+{
+    const struct NAME(product) *g = t->whole;
+    if (g->finish && t->b_is_thin) {
+        g->finish(t->c + begin * g->ldc, end - begin, t->few, g->ldc, 0, g->context);
+    } else if (g->finish) {
+        g->finish(t->c + begin, t->few, end - begin, g->ldc, begin, g->context);
+    }
+}
+
+static void NAME(dots_task)(void *context, size_t begin, size_t end)
+{
+    NAME(dots)(context, begin, end);
+    NAME(finish_thin)(context, begin, end);
+}
+
+static void NAME(combine_task)(void *context, size_t begin, size_t end)
+{
+    NAME(combine)(context, begin, end);
+    NAME(finish_thin)(context, begin, end);
+}
+
+/* Whether the rows of the large operand lie along k. */
+static int NAME(is_along)(const struct NAME(product) *g)
+{
+    if (g->n < g->m) {
+        return !(g->flags & TG_TRANS_A);
+    }
+    return g->flags & TG_TRANS_B || (g->n == 1 && g->ldb == 1);
+}
+
+/* Whether a product belongs to this file: a vector, or a few rows. For dots both operands must lie
+ * along k, and be long enough to make up for adding the lanes at the end. */
+static int NAME(is_thin)(const struct NAME(product) *g)
+{
+    size_t few = tg_min(g->m, g->n);
+    int both_along = !(g->flags & TG_TRANS_A) && g->flags & TG_TRANS_B;
+    if (few == 1) {
+        return 1;
+    }
+    return NAME(is_along)(g) ? few <= THIN && both_along && g->k >= 8 * LANES : few <= COMBINED;
+}
+
+/* A strided vector, made contiguous. */
+static const T *NAME(gather)(const T *x, size_t step, size_t k)
+{
+    T *copy = tg_scratch(k * sizeof(T));
+    for (size_t p = 0; copy != NULL && p < k; p++) {
+        copy[p] = x[p * step];
+    }
+    return copy;
+}
+
+static int NAME(multiply_thin)(const struct NAME(product) *g)
+{
+    int trans_a = g->flags & TG_TRANS_A;
+    int trans_b = g->flags & TG_TRANS_B;
+    struct NAME(thin) t = {.c = g->c,
+                           .k = g->k,
+                           .accumulate = g->flags & TG_ACCUMULATE,
+                           .b_is_thin = g->n < g->m,
+                           .whole = g};
+    if (t.b_is_thin) {
+        t.x = g->b;
+        t.w = g->a;
+        t.few = g->n;
+        t.many = g->m;
+        t.x_row = trans_b ? g->ldb : 1;
+        t.x_col = trans_b ? 1 : g->ldb;
+        t.ldw = g->lda;
+        t.c_row = 1;
+        t.c_col = g->ldc;
+    } else {
+        t.x = g->a;
+        t.w = g->b;
+        t.few = g->m;
+        t.many = g->n;
+        t.x_row = trans_a ? 1 : g->lda;
+        t.x_col = trans_a ? g->lda : 1;
+        t.ldw = g->ldb;
+        t.c_row = g->ldc;
+        t.c_col = 1;
+    }
+    if (!NAME(is_along)(g)) {
+        size_t strip = 8 * LANES;
+        tg_parallel_for(t.many, NAME(ratio_up)(TG_GRAIN, strip * t.k) * strip, NAME(combine_task),
+                        &t);
+        return TG_OK;
+    }
+    if (t.x_col != 1) {
+        t.x = NAME(gather)(t.x, t.x_col, t.k);
+        if (t.x == NULL) {
+            return TG_ENOMEM;
+        }
+    }
+    tg_parallel_for(t.many, NAME(ratio_up)(TG_GRAIN, 4 * t.k) * 4, NAME(dots_task), &t);
+    return TG_OK;
+}

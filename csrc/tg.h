@@ -1,0 +1,62 @@
+/* tg.h: the public C interface of tinygrad_edu.
+ *
+ * Arrays are row-major, contiguous and aligned to their element, no more. Any size may be 0.
+ * Outputs overlap no input except where a kernel's comment allows it. Every kernel exists for
+ * float (suffix _f32) and for double (_f64); they are listed in kernels.def and, elementwise, in
+ * ops.def. Every function may be called from any thread, several at once, on different outputs;
+ * the bits of a result never depend on the number of threads.
+ *
+ * build.py reads what cffi declares from the lines between the two markers and from the two
+ * tables, so that nothing is typed twice. */
+#ifndef TG_H
+#define TG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* cdef: begin */
+
+/* What every kernel returns. */
+enum { TG_OK = 0, TG_ENOMEM = 1, TG_EINDEX = 2 };
+
+/* Flags of gemm: A, B are read transposed; the product is added to C instead of replacing it. */
+enum { TG_TRANS_A = 1, TG_TRANS_B = 2, TG_ACCUMULATE = 4 };
+
+/* The activation that linear applies to its result. */
+enum { TG_ACT_NONE = 0, TG_ACT_RELU = 1, TG_ACT_SIGMOID = 2, TG_ACT_TANH = 3 };
+
+/* Threads used by one call, the caller included. The default is the number of cores this process
+ * may use; n < 1 restores it. */
+void tg_set_num_threads(int n);
+int tg_get_num_threads(void);
+
+/* The instruction set in use: "baseline", "avx2", "avx512" or "neon". It is chosen on first use:
+ * the best that the processor and the operating system support, or the one that the environment
+ * variable TINYGRAD_EDU_ISA names. tg_isa returns NULL when that variable names one that is
+ * unknown or not available here; the kernels then run on "baseline". */
+const char *tg_isa(void);
+int tg_isa_available(const char *name);
+
+/* Switch to an instruction set. Returns 0, or -1 (and changes nothing) when it is not available.
+ * Not to be called while another thread is inside a kernel whose result must not mix two sets. */
+int tg_use_isa(const char *name);
+
+/* cdef: end */
+
+#define TG_KERNEL(name, parameters, arguments) int TG_NAME(name) parameters;
+
+#define T float
+#define TG_NAME(name) tg_##name##_f32
+#include "kernels.def"
+#undef T
+#undef TG_NAME
+
+#define T double
+#define TG_NAME(name) tg_##name##_f64
+#include "kernels.def"
+#undef T
+#undef TG_NAME
+
+#undef TG_KERNEL
+
+#endif
