@@ -112,6 +112,7 @@ class Tensor(Node):
             found = propagate(self, g, create_graph=create_graph, retain_graph=retain_graph)
         owned: set[int] = {id(g)}
         for leaf, grad in found.items():
+            assert isinstance(leaf, Tensor)
             leaf._accumulate(grad, owned)
 
     def _upstream(self, gradient: Any, create_graph: bool) -> Any:

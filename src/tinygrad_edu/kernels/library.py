@@ -16,7 +16,7 @@ import numpy as np
 from numpy import ndarray
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
-_SUFFIX = {F32: "f32", F64: "f64"}
+_SUFFIX: dict[np.dtype, str] = {F32: "f32", F64: "f64"}
 _NO_MEMORY = 1
 
 
@@ -95,11 +95,7 @@ def use_isa(name: str) -> None:
 
 def c_functions(name: str) -> dict[np.dtype, Callable]:
     """The C functions tg_<name>_<f32|f64> by dtype; empty where there are none."""
-    found = (
-        {dtype: getattr(lib, f"tg_{name}_{suffix}", None) for dtype, suffix in _SUFFIX.items()}
-        if lib
-        else {}
-    )
+    found = {dtype: getattr(lib, f"tg_{name}_{suffix}", None) for dtype, suffix in _SUFFIX.items()}
     return {dtype: function for dtype, function in found.items() if function is not None}
 
 

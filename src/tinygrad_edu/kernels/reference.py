@@ -7,7 +7,7 @@ as NumPy has it, complex numbers pass where the formula is analytic.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -144,7 +144,7 @@ def softmax(x: Any, *, axis: int) -> np.ndarray:
 
 # ------------------------------------------------------------------------------------------- layers
 
-ACTIVATIONS = {None: lambda z: z, "relu": relu, "sigmoid": sigmoid, "tanh": np.tanh}
+ACTIVATIONS: dict[str | None, Callable] = {None: lambda z: z, "relu": relu, "sigmoid": sigmoid, "tanh": np.tanh}
 
 
 def linear(

@@ -8,6 +8,7 @@ row, under `kinks`.
 import builtins
 import math
 import operator
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +20,10 @@ from ..op import binary, row, unary, variadic
 negative = unary(
     "negative", np.negative, scalar=operator.neg, dunder="neg", symbol="-",
     vjp=lambda g, _out, _x: -g, domain=Reals(-4, 4))
-abs = unary(
+abs: Any = unary(
     "abs", np.abs, scalar=abs, dunder="abs",
     vjp=lambda g, _out, x: g * sign(x), domain=Reals(-4, 4, avoid=(0,)), kinks="0 at x = 0")
-sign = unary(
+sign: Any = unary(
     "sign", np.sign, scalar=lambda x: (x > 0) - (x < 0) if x == x else x,
     vjp=lambda g, _out, _x: nothing(g), domain=Reals(-4, 4, avoid=(0,)), kinks="0 everywhere")
 square = unary(
@@ -147,7 +148,7 @@ logical_not = unary(
     "logical_not", np.logical_not, scalar=operator.not_, vjp=None, domain=Booleans())
 isfinite = unary("isfinite", np.isfinite, scalar=math.isfinite, vjp=None, domain=Reals(-1, 1))
 
-where = row(
+where: Any = row(
     "where", np.where, inputs=("condition", "x", "y"), scalar=lambda c, x, y: x if c else y,
     method=False,
     vjp=(None,

@@ -5,6 +5,7 @@ A row of the same name in csrc/ops.def makes it fast; nothing else has to know.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 
 # --------------------------------------------------------------------------- exponentials and roots
 
-exp = unary(
+exp: Any = unary(
     "exp", np.exp, scalar=math.exp,
     vjp=lambda g, out, _x: g * out, domain=Reals(-4, 4))
 expm1 = unary(
@@ -45,8 +46,8 @@ rsqrt = unary(
 
 # ------------------------------------------------------------------------------------- trigonometry
 
-sin = unary("sin", np.sin, scalar=math.sin, vjp=lambda g, _out, x: g * cos(x), domain=Reals(-4, 4))
-cos = unary("cos", np.cos, scalar=math.cos, vjp=lambda g, _out, x: -g * sin(x), domain=Reals(-4, 4))
+sin: Any = unary("sin", np.sin, scalar=math.sin, vjp=lambda g, _out, x: g * cos(x), domain=Reals(-4, 4))
+cos: Any = unary("cos", np.cos, scalar=math.cos, vjp=lambda g, _out, x: -g * sin(x), domain=Reals(-4, 4))
 tan = unary(
     "tan", np.tan, scalar=math.tan,
     vjp=lambda g, out, _x: g * (1 + out * out), domain=Reals(-1.2, 1.2))
@@ -59,11 +60,11 @@ arccos = unary(
 arctan = unary(
     "arctan", np.arctan, scalar=math.atan,
     vjp=lambda g, _out, x: g / (1 + x * x), domain=Reals(-4, 4))
-sinh = unary(
+sinh: Any = unary(
     "sinh", np.sinh, scalar=math.sinh, vjp=lambda g, _out, x: g * cosh(x), domain=Reals(-4, 4))
-cosh = unary(
+cosh: Any = unary(
     "cosh", np.cosh, scalar=math.cosh, vjp=lambda g, _out, x: g * sinh(x), domain=Reals(-4, 4))
-tanh = unary(
+tanh: Any = unary(
     "tanh", np.tanh, scalar=math.tanh,
     vjp=lambda g, out, _x: g * (1 - out * out), domain=Reals(-4, 4))
 arcsinh = unary(

@@ -1,5 +1,7 @@
 """Rows: products of matrices."""
 
+from typing import Any
+
 from .. import kernels
 from ..domains import Reals, cases
 from ..op import row
@@ -27,7 +29,7 @@ def matmul_right(g, _out, x, y):
     return matmul(swapaxes(x), g)
 
 
-matmul = row(
+matmul: Any = row(
     "matmul", kernels.matmul, inputs=("x", "y"), dunder="matmul", symbol="@",
     vjp=(matmul_left, matmul_right),
     domain=ANY,

@@ -3,6 +3,8 @@
 `reduction`: "mean" and "sum" over all elements give shape (), "none" the elements themselves.
 """
 
+from typing import Any
+
 import numpy as np
 
 from .. import kernels
@@ -115,7 +117,7 @@ def _cross_entropy_logits(g, _out, x, target, label_smoothing, reduction):
     return each_row(g, x, reduction) * (softmax(x) * sum(t, axis=1, keepdims=True) - t)
 
 
-one_hot = row(
+one_hot: Any = row(
     "one_hot", lambda x, *, n_classes, dtype: np.eye(n_classes, dtype=dtype)[np.asarray(x)],
     vjp=None,
     defaults={"n_classes": None, "dtype": np.float32}, method=False,

@@ -1,6 +1,7 @@
 """Rows: along axes. `axis` is None (all), an integer or a tuple; `keepdims` as in NumPy."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def _extreme(g, out, x, *, axis, keepdims):
     return where(winners, shares, 0)
 
 
-sum = row(
+sum: Any = row(
     "sum", kernels.sum, defaults=ALONG,
     vjp=lambda g, _out, x, axis, keepdims: spread_back(g, x, axis, keepdims),
     domain=ANY, cases=CASES, doc="The sum along `axis`.")

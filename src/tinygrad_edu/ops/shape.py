@@ -1,5 +1,7 @@
 """Rows: reshaping, joining and choosing parts. What moves without being copied is marked `view`."""
 
+from typing import Any
+
 import numpy as np
 
 from ..domains import Integers, Reals, cases
@@ -27,26 +29,26 @@ def _broadcast_to(x, *, shape):
                          "matched from the right, and only an axis of 1 can grow.") from None
 
 
-reshape = row(
+reshape: Any = row(
     "reshape", _reshape, view=True, method=False, defaults={"shape": None},
     vjp=lambda g, _out, x, shape: reshape(g, shape=x.shape),
     domain=ANY,
     cases=cases(((3, 4), {"shape": (2, 6)}), ((6,), {"shape": (3, -1)}), ((), {"shape": (1, 1)})),
     doc="The same elements in another shape; one axis of `shape` may be -1.")
-transpose = row(
+transpose: Any = row(
     "transpose", lambda x, *, axes: np.transpose(x, axes), view=True, method=False,
     defaults={"axes": None},
     vjp=lambda g, _out, _x, axes: transpose(
         g, axes=None if axes is None else tuple(np.argsort(axes).tolist())),
     domain=ANY, cases=cases(((3, 4),), ((2, 3, 4), {"axes": (2, 0, 1)}), ((5,),)),
     doc="The axes in another order; without `axes`, reversed.")
-swapaxes = row(
+swapaxes: Any = row(
     "swapaxes", lambda x, *, axis1, axis2: np.swapaxes(x, axis1, axis2), view=True,
     defaults={"axis1": -1, "axis2": -2},
     vjp=lambda g, _out, _x, axis1, axis2: swapaxes(g, axis1=axis1, axis2=axis2),
     domain=ANY, cases=cases(((3, 4),), ((2, 3, 4), {"axis1": 0, "axis2": 2})),
     doc="Two axes exchanged.")
-moveaxis = row(
+moveaxis: Any = row(
     "moveaxis", lambda x, *, source, destination: np.moveaxis(x, source, destination), view=True,
     defaults={"source": 0, "destination": -1},
     vjp=lambda g, _out, _x, source, destination: moveaxis(
@@ -65,13 +67,13 @@ squeeze = row(
     vjp=lambda g, _out, x, axis: reshape(g, shape=x.shape),
     domain=ANY, cases=cases(((1, 3, 1),), ((1, 3, 1), {"axis": 0})),
     doc="Axes of length 1 removed: all of them, or those named.")
-broadcast_to = row(
+broadcast_to: Any = row(
     "broadcast_to", _broadcast_to, view=True, defaults={"shape": None},
     vjp=lambda g, _out, _x, shape: g,  # the engine sums what was spread
     domain=ANY, cases=cases(((3, 1), {"shape": (2, 3, 4)}), ((), {"shape": (2, 2)})),
     doc="Repeated without a copy along axes of length 1 and new leading axes; read-only, as in "
         "NumPy.")
-astype = row(
+astype: Any = row(
     "astype", lambda x, *, dtype: np.asarray(x).astype(dtype), defaults={"dtype": None},
     vjp=lambda g, _out, x, dtype: astype(g, dtype=x.dtype),
     domain=ANY, cases=cases(((3, 4), {"dtype": np.float64})),
@@ -167,19 +169,19 @@ def _add_at(g, *arrays, shape, key):
     return out
 
 
-getitem_basic = row(
+getitem_basic: Any = row(
     "getitem_basic", lambda x, *, key: np.asarray(np.asarray(x)[key]), view=True, public=False,
     defaults={"key": ()},
     vjp=lambda g, _out, x, key: spread(g, shape=x.shape, key=key),
     domain=ANY,
     cases=cases(((3, 4), {"key": (1,)}), ((3, 4), {"key": (slice(None, None, -1), slice(1, 3))}),
                             ((3,), {"key": (None, Ellipsis)})))
-spread = row(
+spread: Any = row(
     "spread", _spread, public=False, defaults={"shape": (), "key": ()},
     vjp=lambda g, _out, _x, shape, key: getitem_basic(g, key=key),
     domain=ANY, cases=cases(((4,), {"shape": (3, 4), "key": (1,)})),
     doc="Zeros of `shape` with x at `key`: the transpose of a basic getitem.")
-getitem_advanced = variadic(
+getitem_advanced: Any = variadic(
     "getitem_advanced", lambda x, *arrays, key: np.asarray(x)[_with_arrays(key, arrays)],
     public=False,
     defaults={"key": (Here,)},
@@ -187,7 +189,7 @@ getitem_advanced = variadic(
         add_at((g, *arrays), shape=x.shape, key=key), *(None for _ in arrays)),
     domain=(ANY, Integers(-3, 2)),
     cases=cases(((3, 4), (5,)), ((3, 4), (2, 2), {"key": (slice(1, 3), Here)})))
-add_at = variadic(
+add_at: Any = variadic(
     "add_at", _add_at, public=False, defaults={"shape": (), "key": (Here,)},
     vjp=lambda g, _out, _x, *arrays, shape, key: (
         getitem_advanced((g, *arrays), key=key), *(None for _ in arrays)),
