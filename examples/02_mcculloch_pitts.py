@@ -1,7 +1,7 @@
 """McCulloch and Pitts 1943: a neuron that computes logic.
 
-Claim: with Boolean inputs, a threshold and absolute inhibition, single units compute AND, OR, NOT, NAND, NOR and majority;
-XOR needs a second layer; and units suffice to build an adder.
+Claim: with Boolean inputs, a threshold and absolute inhibition, single units compute AND, OR, NOT,
+NAND, NOR and majority; XOR needs a second layer; and units suffice to build an adder.
 """
 
 import itertools
@@ -16,7 +16,8 @@ BITS = np.array(list(itertools.product((0, 1), repeat=2)))
 
 
 def gates():
-    """(name, the unit, what it should compute): the thresholds that make two inputs into each gate."""
+    """(name, the unit, what it should compute): the thresholds that make two inputs into each
+    gate."""
     return [
         ("AND", Unit(2, threshold=2), lambda a, b: a & b),
         ("OR", Unit(2, threshold=1), lambda a, b: a | b),
@@ -58,7 +59,10 @@ def main():
     right.append(np.array_equal(2 * carried + total, a + b + carry))
     majority = Unit(3, threshold=2)(np.stack([a, b, carry], axis=-1))
     right.append(np.array_equal(majority, (a + b + carry) >= 2))
-    print("Claim: units with fixed thresholds compute every gate, XOR in two layers, and an adder:", all(right))
+    print(
+        "Claim: units with fixed thresholds compute every gate, XOR in two layers, and an adder:",
+        all(right),
+    )
     return 0 if all(right) else 1
 
 

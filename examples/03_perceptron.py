@@ -1,6 +1,7 @@
 """Rosenblatt's perceptron 1958: a neuron that learns from its mistakes.
 
-Claim: on separable data the rule stops after no more corrections than Novikoff's bound allows; on XOR it never stops.
+Claim: on separable data the rule stops after no more corrections than Novikoff's bound allows; on
+XOR it never stops.
 """
 
 import sys
@@ -25,7 +26,9 @@ def main():
     bound = tg.nn.novikoff_bound(x, y, [0.6, -0.8], 0.3)
     print(f"mistakes in each pass: {history.mistakes}")
     print(f"corrections: {history.updates}, Novikoff's bound: {bound:.0f}")
-    learned = history.converged and history.updates <= bound and np.array_equal(neuron.predict(x), y)
+    learned = (
+        history.converged and history.updates <= bound and np.array_equal(neuron.predict(x), y)
+    )
 
     corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
     xor = tg.nn.Perceptron(2).fit(corners, [0, 1, 1, 0], max_epochs=100)

@@ -1,7 +1,7 @@
 """From line to neuron: at every step look around and choose the best direction.
 
-Claim: descending the squared error finds the line of least squares; with a sigmoid behind the line, the same descent
-finds a neuron that separates two classes.
+Claim: descending the squared error finds the line of least squares; with a sigmoid behind the line,
+the same descent finds a neuron that separates two classes.
 """
 
 import sys
@@ -28,7 +28,9 @@ def main():
 
     slope = tg.tensor(np.float64(0.0), requires_grad=True)
     intercept = tg.tensor(np.float64(0.0), requires_grad=True)
-    descend(lambda: ((slope * x + intercept - y) ** 2).mean(), [slope, intercept], lr=0.1, steps=1000)
+    descend(
+        lambda: ((slope * x + intercept - y) ** 2).mean(), [slope, intercept], lr=0.1, steps=1000
+    )
     expected = np.polyfit(x, y, 1)
     print(f"descent:       slope {slope.item():.6f}, intercept {intercept.item():.6f}")
     print(f"least squares: slope {expected[0]:.6f}, intercept {expected[1]:.6f}")
@@ -37,8 +39,12 @@ def main():
     above = (x > 2).astype(np.float64)
     weight = tg.tensor(np.float64(0.0), requires_grad=True)
     bias = tg.tensor(np.float64(0.0), requires_grad=True)
-    descend(lambda: tg.nn.functional.binary_cross_entropy_with_logits(weight * x + bias, above), [weight, bias],
-            lr=1.0, steps=2000)
+    descend(
+        lambda: tg.nn.functional.binary_cross_entropy_with_logits(weight * x + bias, above),
+        [weight, bias],
+        lr=1.0,
+        steps=2000,
+    )
     threshold = -bias.item() / weight.item()
     print(f"the sigmoid neuron fires above x = {threshold:.2f}; the classes part at 2")
     holds = line and abs(threshold - 2) < 0.1

@@ -1,6 +1,7 @@
 """Layers: what one neuron cannot, a layer of them can.
 
-Claim: a multilayer perceptron with one hidden layer learns XOR and the two moons; its parameters can be counted by hand.
+Claim: a multilayer perceptron with one hidden layer learns XOR and the two moons; its parameters
+can be counted by hand.
 """
 
 import sys

@@ -1,4 +1,5 @@
-"""What the documents say is run: every Python block of the README, the row of CONTRIBUTING, every example."""
+"""What the documents say is run: every Python block of the README, the row of CONTRIBUTING, every
+example."""
 
 import os
 import re
@@ -23,8 +24,14 @@ def blocks(document, language):
 
 def run(*command, cwd=None):
     environment = {**os.environ, **({"PYTHONPATH": str(cwd)} if cwd else {})}
-    return subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=300, cwd=cwd,
-                          env=environment)
+    return subprocess.run(
+        [sys.executable, *command],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=cwd,
+        env=environment,
+    )
 
 
 @pytest.mark.parametrize("number", range(len(blocks("README.md", "python"))))
@@ -63,7 +70,8 @@ assert "`softsign(x)`" in tg.operations_table()
 
 
 def test_the_row_in_contributing_is_all_that_an_operation_needs(tmp_path):
-    """In a copy of the package with the row added, function, methods, gradients and table line are there."""
+    """In a copy of the package with the row added, function, methods, gradients and table line are
+    there."""
     (row,) = blocks("CONTRIBUTING.md", "python")
     copy = tmp_path / "tinygrad_edu"
     shutil.copytree(Path(tinygrad_edu.__file__).parent, copy)
