@@ -57,7 +57,7 @@ class Tensor(Node):
             if isinstance(x, Tensor):
                 payloads.append(x.payload)
                 wanted = wanted or x.requires_grad
-            elif type(x) in _PLAIN or isinstance(x, ndarray):
+            elif type(x) in _PLAIN or type(x) is ndarray:
                 payloads.append(x)
             else:
                 return cls.record(op, tuple(_operand(op, value) for value in inputs), params)
@@ -67,6 +67,9 @@ class Tensor(Node):
             out, stash = out
         if type(out) is not ndarray and not isinstance(out, Recorder):
             out = np.asarray(out)
+        if out.dtype not in SUPPORTED:
+            raise DtypeError(f"{op.name}: its result would be {out.dtype}. "
+                             f"{_unsupported(out.dtype)}")
         made = _new(Tensor)
         made.payload = out
         made.grad = made.hooks = None
@@ -137,7 +140,12 @@ class Tensor(Node):
             )
         given = gradient.payload if isinstance(gradient, Tensor) else gradient
         if not isinstance(given, Recorder):
-            given = np.asarray(given, dtype=self.dtype)
+            given = np.asarray(given)
+            if given.dtype.kind not in "fiub":
+                raise DtypeError(
+                    f"backward: gradient of dtype {given.dtype}: expected {self.dtype}."
+                )
+            given = given.astype(self.dtype, copy=False)
         if given.shape != self.shape:
             raise ShapeError(
                 f"backward: gradient of shape {given.shape} for a tensor of shape {self.shape}: "
@@ -357,7 +365,7 @@ def _operand(op: Op, x: Any) -> Any:
     if (
         type(x) in _PLAIN
         or isinstance(x, Tensor)
-        or (isinstance(x, ndarray) and x.dtype in SUPPORTED)
+        or (type(x) is ndarray and x.dtype in SUPPORTED)
     ):
         return x
     if isinstance(x, Recorder):
@@ -396,6 +404,8 @@ def as_array(data: Any, dtype: Any = None) -> ndarray:
     become float32."""
     if isinstance(data, Tensor):
         data = data.payload
+    if isinstance(data, np.ma.MaskedArray):
+        raise DtypeError("tensor: a masked array has no numbers where it is masked. Use .filled().")
     try:
         array = np.asarray(data)
     except ValueError:
@@ -422,11 +432,7 @@ def _has_numpy_numbers(data: Any) -> bool:
     of them."""
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
-    return (
-        isinstance(data, (ndarray, np.generic))
-        or hasattr(data, "__array__")
-        or hasattr(data, "__array_interface__")
-    )
+    return isinstance(data, np.generic) or not isinstance(data, (float, int, list, tuple))
 
 
 def _unsupported(dtype: Any) -> str:

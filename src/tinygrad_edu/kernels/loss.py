@@ -65,7 +65,7 @@ def _check(logits: ndarray, target: ndarray, label_smoothing: float, reduction: 
         )
     if logits.shape[1] == 0 or (reduction == "mean" and not len(logits)):
         raise ShapeError(f"cross_entropy: logits {logits.shape}: there is nothing to average over.")
-    if (target.ndim == 1) != (target.dtype.kind in "iu"):
+    if target.dtype.kind not in ("iu" if target.ndim == 1 else "f"):
         raise DtypeError(
             f"cross_entropy: target {target.shape} of dtype {target.dtype}: class indices are "
             "integers of "
@@ -74,7 +74,7 @@ def _check(logits: ndarray, target: ndarray, label_smoothing: float, reduction: 
     if (
         target.ndim == 1
         and target.size
-        and not (0 <= target.min() and target.max() < logits.shape[1])
+        and not (target.min() >= 0 and target.max() < logits.shape[1])
     ):
         wrong = int(target.min() if target.min() < 0 else target.max())
         raise IndexError(

@@ -26,7 +26,9 @@ def _by_path(
     groups: dict[Any, list[int]] = {}
     for i, g in enumerate(grads):
         arrays = [column[i] for column in written]
-        writable = g.dtype in kernels and all(a.dtype == g.dtype and a.flags.carray for a in arrays)
+        writable = g.dtype in kernels and all(
+            a.dtype == g.dtype and a.shape == g.shape and a.flags.carray for a in arrays
+        )
         groups.setdefault(g.dtype if writable else None, []).append(i)
     return groups
 

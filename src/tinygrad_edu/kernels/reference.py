@@ -27,12 +27,14 @@ def floating(x: Any) -> np.ndarray:
     return x.astype(np.float64) if x.dtype.kind in "biu" else x
 
 
-# ------------------------------------------------------------------------------- element by element
+# ----------------------------------------------------------------------------- element by element
 
 
 def erf(x: Any) -> np.ndarray:
     """The error function, from the C library of Python, which is accurate to an ulp in float64."""
     x = floating(x)
+    if x.dtype.kind == "c":
+        raise TypeError("erf: complex numbers are not supported.")
     return np.asarray(_erf(x.astype(np.float64)), dtype=np.float64).astype(x.dtype)
 
 
@@ -112,7 +114,7 @@ def step(x: Any) -> np.ndarray:
     return np.heaviside(floating(x), 1)
 
 
-# ----------------------------------------------------------------------------------- along one axis
+# --------------------------------------------------------------------------------- along one axis
 
 
 def logsumexp(x: Any, *, axis: Any, keepdims: bool) -> np.ndarray:
@@ -129,7 +131,7 @@ def logsumexp(x: Any, *, axis: Any, keepdims: bool) -> np.ndarray:
 def log_softmax(x: Any, *, axis: int) -> np.ndarray:
     """x - logsumexp(x) along `axis`; NaN where the largest entry is infinite."""
     x = floating(x)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         shifted = x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
         return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
@@ -142,7 +144,7 @@ def softmax(x: Any, *, axis: int) -> np.ndarray:
         return e / np.sum(e, axis=axis, keepdims=True)
 
 
-# ------------------------------------------------------------------------------------------- layers
+# ----------------------------------------------------------------------------------------- layers
 
 ACTIVATIONS: dict[str | None, Callable] = {None: lambda z: z, "relu": relu, "sigmoid": sigmoid, "tanh": np.tanh}
 
@@ -177,7 +179,7 @@ def cross_entropy_rows(logits: np.ndarray, target: np.ndarray, smoothing: float)
     return -np.sum(terms, axis=1)
 
 
-# --------------------------------------------------------------------------------------- optimizers
+# ------------------------------------------------------------------------------------- optimizers
 
 
 def sgd_step(

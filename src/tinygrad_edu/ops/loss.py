@@ -30,6 +30,8 @@ def pointwise(name, formula):
             raise ShapeError(_unequal(name, x.shape, t.shape))
         if x.dtype.kind != "f":
             raise DtypeError(f"{name}: prediction of dtype {x.dtype}: expected float32 or float64.")
+        if t.dtype.kind not in "fiub":
+            raise DtypeError(f"{name}: target of dtype {t.dtype}: expected numbers.")
         if reduction not in kernels.REDUCTIONS:
             raise ValueError(f"{name}: reduction {reduction!r}: expected 'mean', 'sum' or 'none'.")
         losses = formula(x, t if t.dtype.kind == "f" else t.astype(x.dtype))

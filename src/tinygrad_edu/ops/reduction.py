@@ -46,7 +46,7 @@ def count(shape, axis):
 def _mean(x, *, axis, keepdims):
     x = reference.floating(x)
     total = kernels.sum(x, axis=axis, keepdims=keepdims)
-    return np.true_divide(total, count(x.shape, axis), dtype=x.dtype)
+    return np.true_divide(total, count(x.shape, axis), dtype=x.dtype.newbyteorder("="))
 
 
 def _extreme(g, out, x, *, axis, keepdims):

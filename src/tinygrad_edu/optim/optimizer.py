@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError
+from ..errors import DtypeError, ShapeError
 from ..graph import mark_written
 from ..tensor import Tensor
 
@@ -83,6 +83,7 @@ class Optimizer:
         groups: dict[int, list[int]] = {}
         for i, p in enumerate(self.params):
             if p.grad is not None:
+                self._check_gradient(p)
                 groups.setdefault(self._age[i], []).append(i)
         for age, chosen in groups.items():
             weights = [self.params[i].payload for i in chosen]
@@ -91,6 +92,19 @@ class Optimizer:
             for i in chosen:
                 self._age[i] = age + 1
                 mark_written(self.params[i])
+
+    def _check_gradient(self, p: Tensor) -> None:
+        """A gradient that somebody put into place must fit: the step writes by its shape."""
+        g = p.grad
+        if not isinstance(g, Tensor) or g.dtype.kind != "f":
+            raise TypeError(
+                f"{type(self).__name__}: .grad of a parameter is {g!r}: expected a floating Tensor."
+            )
+        if g.shape != p.shape:
+            raise ShapeError(
+                f"{type(self).__name__}: a gradient of shape {g.shape} for a parameter of shape "
+                f"{p.shape}: they must be equal."
+            )
 
     def _update(
         self, chosen: list[int], weights: list[np.ndarray], grads: list[np.ndarray], age: int
