@@ -6,9 +6,9 @@ payload is asked of the node (`conform`). Everything is a loop, so a chain of a 
 deeper than a chain of two; a node holds its inputs and nothing holds its outputs, so that a graph
 nobody needs any more dies by reference count.
 
-Time is one counter. A node remembers when it was made (`seq`) and when its payload was last written
-over (`written`); a write that is younger than a node which reads the payload is the in-place
-surprise we refuse.
+Time is one counter. A node remembers when it was made (`seq`), and it is noted when memory was last
+written over; a write that is younger than a node which reads that memory is the in-place surprise
+that we refuse.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import functools
 import itertools
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,10 @@ class Node(Recorder):
     keeps_grad = False  # whether inner nodes keep their gradient too
     uses_kernels = False  # whether a vjp kernel may take the place of the formula
 
+    def memory(self) -> Any:
+        """The object that owns the memory of the payload, or None where it cannot be written to."""
+        return None
+
     conform: Callable | None = None
     """conform(contribution, node): a contribution from `node`, made to fit this node's payload, or
     an error that names the row that is wrong. None where whatever can be added fits, as it is for
@@ -121,17 +126,48 @@ class Node(Recorder):
         raise
 
 
-class _WriteClock:
-    """When any payload was last written over, so that a backward without surprises pays one
-    comparison a node."""
+class _Writes:
+    """When payloads were last written over. `latest` lets a backward without surprises pay one
+    comparison a node; `memory` is {id: [weak reference, time]} of what was written into."""
 
     latest = 0
+    memory: dict[int, list] = {}
+
+
+def mark_replaced(node: Node) -> None:
+    """Note that `node` was given another payload; the old one lives on unchanged."""
+    node.written = _Writes.latest = tick()
 
 
 def mark_written(node: Node) -> None:
     """Note that the payload of `node` was changed in place (by an optimizer, an assignment, a
-    load)."""
-    node.written = _WriteClock.latest = tick()
+    load). The note is on the memory, which views and detached nodes share."""
+    owner = node.memory()
+    assert owner is not None
+    note = _Writes.memory.get(id(owner))
+    if note is None or note[0]() is not owner:
+        note = _Writes.memory[id(owner)] = [weakref.ref(owner, _forget(id(owner))), 0]
+    note[1] = _Writes.latest = tick()
+
+
+def _forget(key: int) -> Callable:
+    """What to do when the memory noted under `key` is freed, unless the key was taken anew."""
+
+    def forget(reference: Any) -> None:
+        note = _Writes.memory.get(key)
+        if note is not None and note[0] is reference:
+            del _Writes.memory[key]
+
+    return forget
+
+
+def _last_written(node: Node) -> int:
+    """When the numbers that `node` now shows were last changed."""
+    owner = node.memory()
+    note = _Writes.memory.get(id(owner))
+    if note is None or note[0]() is not owner:
+        return node.written
+    return max(node.written, note[1])
 
 
 # ----------------------------------------------------------------------------- recording on and off
@@ -222,7 +258,7 @@ def _reachable(root: Node, ends: set[Node]) -> list[Node]:
         inputs = node.inputs
         if inputs is None:
             _refuse_freed(node)
-        if _WriteClock.latest > node.seq:
+        if _Writes.latest > node.seq:
             _refuse_overwritten(node)
         for source in inputs:  # type: ignore[union-attr]
             if isinstance(source, Node) and source.op is not None and source not in seen:
@@ -294,26 +330,12 @@ def _refuse_overwritten(node: Node) -> None:
         _overwritten(op.name, "output", node)
 
 
-def _last_written(node: Node) -> int:
-    """The time of the last write to the memory of `node`: a view shares it with the node that it
-    looks into."""
-    written = node.written
-    while node.op is not None and node.op.view and node.inputs:
-        source = node.inputs[0]
-        if not isinstance(source, Node):
-            break
-        node = source
-        written = max(written, node.written)
-    return written
-
-
 def _overwritten(name: str, which: str, node: Node) -> None:
     shape = getattr(node.payload, "shape", None)
     described = f" (shape {shape})" if shape is not None else ""
     raise GraphError(
         f"backward: the {which} of {name}{described} was changed in place after {name} read it, "
-        "so its gradient would "
-        "be that of other numbers. Call backward() before the change (optimizer.step(), "
-        "load_state_dict, .data = ...), "
-        "run the forward computation again after it, or work on a copy."
+        "so its gradient would be that of other numbers. Call backward() before the change "
+        "(optimizer.step(), load_state_dict, .data = ...), run the forward computation again after "
+        "it, or work on a copy."
     )

@@ -8,9 +8,9 @@ a traced array) to record it; what that input holds goes through the same door a
 and floats are computed. No row knows what its payload is.
 
 A vjp has the form `vjp(g, out, x, ..., **params)`: the upstream gradient, the output, the inputs.
-It never un-broadcasts, checks or casts: the engine does. An argument that the formula does not read
-is written with a leading underscore (`lambda g, _out, x, _y: ...`); what is not read may be
-overwritten before the backward.
+It never un-broadcasts, checks or casts: the engine does. An argument whose numbers the formula does
+not read is written with a leading underscore (`lambda g, _out, x, _y: ...`) and may be overwritten
+before the backward; its shape and dtype may be asked for (`_x.shape`).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .errors import GraphError, ShapeError
-from .graph import Node, mark_written, propagate, recording, silenced, tick
+from .graph import Node, mark_replaced, propagate, recording, silenced, tick
 from .op import NO_PARAMS, OPS, Op, on_scalars
 from .ops.arithmetic import weighted_sum
 
@@ -130,7 +130,7 @@ class Value(Node):
     @data.setter
     def data(self, number: Any) -> None:
         self.payload = number if type(number) is float else _number(number)
-        mark_written(self)
+        mark_replaced(self)
 
     @property
     def _prev(self) -> set:

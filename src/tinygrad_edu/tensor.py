@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from . import ops  # noqa: F401  (fills the table of rows)
 from .errors import DtypeError, GraphError, ShapeError
-from .graph import Node, Recorder, mark_written, propagate, recording, tick
+from .graph import Node, Recorder, mark_replaced, mark_written, propagate, recording, tick
 from .op import NO_PARAMS, OPS, Op, apply
 from .ops.reduction import sum as _sum
 from .ops.shape import astype, flatten, getitem, reshape, transpose
@@ -84,6 +84,13 @@ class Tensor(Node):
             made.requires_grad = False
             made.seq = 0
         return made
+
+    def memory(self) -> Any:
+        """The array that owns the memory; a view has it as its base."""
+        owner = self.payload
+        while isinstance(owner, ndarray) and isinstance(owner.base, ndarray):
+            owner = owner.base
+        return owner
 
     def conform(self, contribution: Any, node: Node) -> Any:  # type: ignore[override]
         """The vjp's result as a gradient of this tensor: summed over what was broadcast, in this
@@ -225,8 +232,11 @@ class Tensor(Node):
                 f"data: cannot put an array of shape {value.shape} into a tensor of shape "
                 f"{self.shape}."
             )
-        self.payload = np.asarray(value, dtype=self.dtype)
-        mark_written(self)
+        if value is self.payload:  # t.data -= ...
+            mark_written(self)
+        else:
+            self.payload = np.asarray(value, dtype=self.dtype)
+            mark_replaced(self)
 
     shape = property(lambda self: self.payload.shape, doc="The lengths of the axes.")
     dtype = property(lambda self: self.payload.dtype, doc="The NumPy dtype.")

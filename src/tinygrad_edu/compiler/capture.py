@@ -95,7 +95,7 @@ class Program:
 class Traced(Recorder):
     """An array while it is watched: the numbers of this call, and their place in the program."""
 
-    __slots__ = ("program", "place", "value")
+    __slots__ = ("program", "place", "value", "__weakref__")
     __hash__ = object.__hash__
     __array_ufunc__ = None
 

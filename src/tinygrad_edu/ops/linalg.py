@@ -11,20 +11,20 @@ from .shape import expand_dims, reshape, squeeze, swapaxes
 ANY = Reals(-2, 2)
 
 
-def matmul_left(g, _out, x, y):
+def matmul_left(g, _out, _x, y):
     """d(x @ y)/dx: g y^T; a vector on either side is a matrix of one row (x) or one column (y)."""
     if y.ndim == 1:
-        return (g if x.ndim == 1 else expand_dims(g, axis=-1)) * y
-    if x.ndim == 1:
+        return (g if _x.ndim == 1 else expand_dims(g, axis=-1)) * y
+    if _x.ndim == 1:
         return squeeze(matmul(y, expand_dims(g, axis=-1)), axis=-1)
     return matmul(g, swapaxes(y))
 
 
-def matmul_right(g, _out, x, y):
+def matmul_right(g, _out, x, _y):
     """d(x @ y)/dy: x^T g, with vectors as in `matmul_left`."""
     if x.ndim == 1:
-        return (g * x) if y.ndim == 1 else expand_dims(x, axis=-1) * expand_dims(g, axis=-2)
-    if y.ndim == 1:
+        return (g * x) if _y.ndim == 1 else expand_dims(x, axis=-1) * expand_dims(g, axis=-2)
+    if _y.ndim == 1:
         return squeeze(matmul(swapaxes(x), expand_dims(g, axis=-1)), axis=-1)
     return matmul(swapaxes(x), g)
 

@@ -22,19 +22,19 @@ DISTINCT = tuple(Case(c.shapes, c.params, distinct=True) for c in CASES)
 ROWS = cases(((3, 4), {"axis": -1}), ((3, 4), {"axis": 0}), ((5,), {"axis": -1}))
 
 
-def spread_back(g, x, axis, keepdims):
-    """What was reduced to `g`, repeated over the axes of x that it was reduced along."""
-    return broadcast_to(kept(g, x, axis, keepdims), shape=x.shape)
+def spread_back(g, shape, axis, keepdims):
+    """What was reduced to `g`, repeated over the axes of `shape` that it was reduced along."""
+    return broadcast_to(kept(g, shape, axis, keepdims), shape=shape)
 
 
-def kept(reduced, x, axis, keepdims):
-    """`reduced` with its lost axes back as axes of length 1."""
-    if keepdims or not x.shape:
+def kept(reduced, shape, axis, keepdims):
+    """`reduced` with the axes that it lost from `shape` back as axes of length 1."""
+    if keepdims or not shape:
         return reduced
-    ndim = len(x.shape)
+    ndim = len(shape)
     axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     gone = {a % ndim for a in axes}
-    return reshape(reduced, shape=tuple(1 if i in gone else n for i, n in enumerate(x.shape)))
+    return reshape(reduced, shape=tuple(1 if i in gone else n for i, n in enumerate(shape)))
 
 
 def count(shape, axis):
@@ -51,19 +51,20 @@ def _mean(x, *, axis, keepdims):
 
 def _extreme(g, out, x, *, axis, keepdims):
     """The gradient goes to the extreme entries, shared evenly among equal ones."""
-    winners = x == kept(out, x, axis, keepdims)
+    winners = x == kept(out, x.shape, axis, keepdims)
     how_many = sum(astype(winners, dtype=g.dtype), axis=axis, keepdims=True)
-    shares = kept(g, x, axis, keepdims) / how_many
+    shares = kept(g, x.shape, axis, keepdims) / how_many
     return where(winners, shares, 0)
 
 
 sum: Any = row(
     "sum", kernels.sum, defaults=ALONG,
-    vjp=lambda g, _out, x, axis, keepdims: spread_back(g, x, axis, keepdims),
+    vjp=lambda g, _out, _x, axis, keepdims: spread_back(g, _x.shape, axis, keepdims),
     domain=ANY, cases=CASES, doc="The sum along `axis`.")
 mean = row(
     "mean", _mean, defaults=ALONG,
-    vjp=lambda g, _out, x, axis, keepdims: spread_back(g / count(x.shape, axis), x, axis, keepdims),
+    vjp=lambda g, _out, _x, axis, keepdims: spread_back(
+        g / count(_x.shape, axis), _x.shape, axis, keepdims),
     domain=ANY, cases=CASES,
     doc="The arithmetic mean along `axis`; NaN where there is nothing to average.")
 max = row(
@@ -88,7 +89,7 @@ argmin = row(
 logsumexp = row(
     "logsumexp", reference.logsumexp, defaults=ALONG,
     vjp=lambda g, out, x, axis, keepdims: (
-        kept(g, x, axis, keepdims) * _weights(x, kept(out, x, axis, keepdims))),
+        kept(g, x.shape, axis, keepdims) * _weights(x, kept(out, x.shape, axis, keepdims))),
     domain=ANY, cases=CASES,
     doc="log(sum(exp(x))) along `axis`, without overflow for any x; -inf for a row of -inf.")
 softmax = row(

@@ -31,7 +31,7 @@ def _broadcast_to(x, *, shape):
 
 reshape: Any = row(
     "reshape", _reshape, view=True, method=False, defaults={"shape": None},
-    vjp=lambda g, _out, x, shape: reshape(g, shape=x.shape),
+    vjp=lambda g, _out, _x, shape: reshape(g, shape=_x.shape),
     domain=ANY,
     cases=cases(((3, 4), {"shape": (2, 6)}), ((6,), {"shape": (3, -1)}), ((), {"shape": (1, 1)})),
     doc="The same elements in another shape; one axis of `shape` may be -1.")
@@ -59,12 +59,12 @@ moveaxis: Any = row(
     doc="An axis moved to another place.")
 expand_dims = row(
     "expand_dims", lambda x, *, axis: np.expand_dims(x, axis), view=True, defaults={"axis": 0},
-    vjp=lambda g, _out, x, axis: reshape(g, shape=x.shape),
+    vjp=lambda g, _out, _x, axis: reshape(g, shape=_x.shape),
     domain=ANY, cases=cases(((3, 4), {"axis": 1}), ((3,), {"axis": -1}), ((3,), {"axis": (0, 2)})),
     doc="New axes of length 1 at `axis`.")
 squeeze = row(
     "squeeze", lambda x, *, axis: np.squeeze(x, axis), view=True, defaults={"axis": None},
-    vjp=lambda g, _out, x, axis: reshape(g, shape=x.shape),
+    vjp=lambda g, _out, _x, axis: reshape(g, shape=_x.shape),
     domain=ANY, cases=cases(((1, 3, 1),), ((1, 3, 1), {"axis": 0})),
     doc="Axes of length 1 removed: all of them, or those named.")
 broadcast_to: Any = row(
@@ -75,7 +75,7 @@ broadcast_to: Any = row(
         "NumPy.")
 astype: Any = row(
     "astype", lambda x, *, dtype: np.asarray(x).astype(dtype), defaults={"dtype": None},
-    vjp=lambda g, _out, x, dtype: astype(g, dtype=x.dtype),
+    vjp=lambda g, _out, _x, dtype: astype(g, dtype=_x.dtype),
     domain=ANY, cases=cases(((3, 4), {"dtype": np.float64})),
     doc="The same numbers in another dtype; the gradient returns in the dtype that came.")
 
@@ -111,10 +111,10 @@ def _stack(*tensors, axis):
                          "at least one.") from None
 
 
-def _split_back(g, _out, *inputs, axis):
+def _split_back(g, _out, *_inputs, axis):
     """Each input of a concatenate gets its own stretch of the gradient."""
     pieces, start = [], 0
-    for x in inputs:
+    for x in _inputs:
         stop = start + x.shape[axis]
         pieces.append(getitem(g, _along(g.ndim, axis, slice(start, stop))))
         start = stop
@@ -172,7 +172,7 @@ def _add_at(g, *arrays, shape, key):
 getitem_basic: Any = row(
     "getitem_basic", lambda x, *, key: np.asarray(np.asarray(x)[key]), view=True, public=False,
     defaults={"key": ()},
-    vjp=lambda g, _out, x, key: spread(g, shape=x.shape, key=key),
+    vjp=lambda g, _out, _x, key: spread(g, shape=_x.shape, key=key),
     domain=ANY,
     cases=cases(((3, 4), {"key": (1,)}), ((3, 4), {"key": (slice(None, None, -1), slice(1, 3))}),
                             ((3,), {"key": (None, Ellipsis)})))
@@ -185,8 +185,8 @@ getitem_advanced: Any = variadic(
     "getitem_advanced", lambda x, *arrays, key: np.asarray(x)[_with_arrays(key, arrays)],
     public=False,
     defaults={"key": (Here,)},
-    vjp=lambda g, _out, x, *arrays, key: (
-        add_at((g, *arrays), shape=x.shape, key=key), *(None for _ in arrays)),
+    vjp=lambda g, _out, _x, *arrays, key: (
+        add_at((g, *arrays), shape=_x.shape, key=key), *(None for _ in arrays)),
     domain=(ANY, Integers(-3, 2)),
     cases=cases(((3, 4), (5,)), ((3, 4), (2, 2), {"key": (slice(1, 3), Here)})))
 add_at: Any = variadic(
