@@ -177,7 +177,8 @@ def test_the_underscore_in_a_formula_is_honest(op, formula):
     inputs = code.co_varnames[: code.co_argcount - (len(op.defaults) if op.arity else 0)]
     assert code.co_varnames[0] == "g"
     for argument in inputs[1:]:
-        assert (argument in _numbers_read(code)) != argument.startswith("_"), f"{op.name}: {argument}"
+        reads = argument in _numbers_read(code)
+        assert reads != argument.startswith("_"), f"{op.name}: {argument}"
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,12 @@ def softmax(x: Any, *, axis: int) -> np.ndarray:
 
 # ----------------------------------------------------------------------------------------- layers
 
-ACTIVATIONS: dict[str | None, Callable] = {None: lambda z: z, "relu": relu, "sigmoid": sigmoid, "tanh": np.tanh}
+ACTIVATIONS: dict[str | None, Callable] = {
+    None: lambda z: z,
+    "relu": relu,
+    "sigmoid": sigmoid,
+    "tanh": np.tanh,
+}
 
 
 def linear(

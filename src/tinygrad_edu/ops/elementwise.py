@@ -46,8 +46,10 @@ rsqrt = unary(
 
 # ------------------------------------------------------------------------------------- trigonometry
 
-sin: Any = unary("sin", np.sin, scalar=math.sin, vjp=lambda g, _out, x: g * cos(x), domain=Reals(-4, 4))
-cos: Any = unary("cos", np.cos, scalar=math.cos, vjp=lambda g, _out, x: -g * sin(x), domain=Reals(-4, 4))
+sin: Any = unary(
+    "sin", np.sin, scalar=math.sin, vjp=lambda g, _out, x: g * cos(x), domain=Reals(-4, 4))
+cos: Any = unary(
+    "cos", np.cos, scalar=math.cos, vjp=lambda g, _out, x: -g * sin(x), domain=Reals(-4, 4))
 tan = unary(
     "tan", np.tan, scalar=math.tan,
     vjp=lambda g, out, _x: g * (1 + out * out), domain=Reals(-1.2, 1.2))
