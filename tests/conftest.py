@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 import tinygrad_edu as tg
 
-# A shell starts background jobs with SIGINT ignored, and so would be what the tests of Ctrl-C start.
+# A shell starts background jobs with SIGINT ignored, which what the tests start would inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
