@@ -7,7 +7,7 @@ import copy
 
 import numpy as np
 import pytest
-from strategies import name, rows
+from strategies import name, rows, values
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import DtypeError, GraphError, ShapeError
@@ -164,7 +164,7 @@ def test_a_matrix_on_the_left_of_matmul_records():
     [
         lambda x: np.cbrt(x),
         lambda x: np.add.reduce(x),
-        lambda x: np.linalg.norm(x),
+        lambda x: np.linalg.inv(x),
         lambda x: np.fft.fft(x),
         lambda x: np.exp(x, out=np.zeros(2)),
         lambda x: np.add(x, x, where=np.array([True, False])),
@@ -187,10 +187,8 @@ def test_an_array_of_a_tensor_in_the_graph_is_refused():
 @pytest.mark.parametrize("op", rows(lambda op: op.method), ids=name)
 def test_every_method_is_the_function(op):
     case = op.cases[0] if op.cases else None
-    number = 1.5 if op.name == "arccosh" else 0.6
-    x, *rest = (
-        tg.Tensor(np.full(shape, number)) for shape in (case.shapes if case else [(3,)] * op.arity)
-    )
+    shapes = case.shapes if case else [(3,)] * op.arity
+    x, *rest = map(tg.Tensor, values(op, np.random.default_rng(0), shapes, distinct=False))
     params = case.params if case else {}
     np.testing.assert_array_equal(
         getattr(x, op.name)(*rest, **params).data, op.function(x, *rest, **params).data

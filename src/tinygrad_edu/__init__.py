@@ -28,18 +28,24 @@ from .graph import no_grad
 from .interop import numpy as _numpy_protocol  # noqa: F401  (teaches np.exp(tensor) to record)
 from .kernels import set_num_threads
 from .op import OPS
+from .ops.arrange import split
+from .ops.einsum import einsum
 from .ops.elementwise import gelu
 from .ops.shape import flatten, getitem
 from .ops.table import operations_table
 from .random import manual_seed
 from .tensor import Tensor
+from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:  # what the loop below does, in words that a type checker reads
     from .ops.arithmetic import *  # noqa: F403
+    from .ops.arrange import *  # noqa: F403
+    from .ops.contraction import *  # noqa: F403
     from .ops.elementwise import *  # noqa: F403
     from .ops.linalg import *  # noqa: F403
     from .ops.reduction import *  # noqa: F403
     from .ops.shape import *  # noqa: F403
+    from .ops.statistics import *  # noqa: F403
 
 __version__ = "0.1.0"
 
@@ -48,6 +54,7 @@ globals().update({name: op.function for name, op in OPS.items() if op.public})
 _ROOMS = (
     "compiler",
     "data",
+    "distances",
     "metrics",
     "scalar",
     "testing",

@@ -68,8 +68,9 @@ class Tensor(Node):
         if type(out) is not ndarray and not isinstance(out, Recorder):
             out = np.asarray(out)
         if out.dtype not in SUPPORTED:
-            raise DtypeError(f"{op.name}: its result would be {out.dtype}. "
-                             f"{_unsupported(out.dtype)}")
+            raise DtypeError(
+                f"{op.name}: its result would be {out.dtype}. {_unsupported(out.dtype)}"
+            )
         made = _new(Tensor)
         made.payload = out
         made.grad = made.hooks = None
@@ -372,11 +373,7 @@ def _unpack(given: tuple) -> tuple:
 def _operand(op: Op, x: Any) -> Any:
     """An input of a recorded operation that is neither a Tensor nor a number: an array of a
     supported dtype."""
-    if (
-        type(x) in _PLAIN
-        or isinstance(x, Tensor)
-        or (type(x) is ndarray and x.dtype in SUPPORTED)
-    ):
+    if type(x) in _PLAIN or isinstance(x, Tensor) or (type(x) is ndarray and x.dtype in SUPPORTED):
         return x
     if isinstance(x, Recorder):
         raise TypeError(

@@ -12,15 +12,18 @@ from typing import Any
 import numpy as np
 
 from ..op import OPS
+from ..ops.arrange import split
+from ..ops.einsum import einsum
 from ..ops.shape import flatten  # noqa: F401  (a composite that NumPy has no function for)
 from ..tensor import Tensor
 
-TABLE = {getattr(np, op.numpy): op for op in OPS.values() if hasattr(np, op.numpy)}
+TABLE = {getattr(np, op.numpy): op.function for op in OPS.values() if hasattr(np, op.numpy)}
+TABLE |= {np.linalg.norm: OPS["norm"].function, np.split: split, np.einsum: einsum}
 
 
 def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-    op = TABLE.get(ufunc)
-    if op is None or method != "__call__":
+    ours = TABLE.get(ufunc)
+    if ours is None or method != "__call__":
         name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
         raise TypeError(
             f"{name} has no counterpart for Tensors. Use another operation of tinygrad_edu, or "
@@ -29,22 +32,23 @@ def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: 
         )
     if kwargs:
         raise TypeError(
-            f"np.{ufunc.__name__} on a Tensor takes no {', '.join(kwargs)}: call tg.{op.name}."
+            f"np.{ufunc.__name__} on a Tensor takes no {', '.join(kwargs)}: call "
+            f"tg.{ours.__name__}."
         )
-    return op.function(*inputs)
+    return ours(*inputs)
 
 
 def _array_function(
     self: Tensor, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]
 ) -> Any:
-    op = TABLE.get(function)
-    if op is None:
+    ours = TABLE.get(function)
+    if ours is None:
         raise TypeError(
             f"np.{function.__name__} has no counterpart for Tensors. Use another operation of "
             "tinygrad_edu, or "
             "call it on t.detach().numpy() if no gradient is needed."
         )
-    return op.function(*args, **kwargs)
+    return ours(*args, **kwargs)
 
 
 Tensor.__array_ufunc__ = _array_ufunc  # type: ignore[attr-defined]

@@ -236,3 +236,52 @@ def adam_step(
         v *= beta2
         v += (1 - beta2) * d * d
         w -= lr / bias1 * m / (np.sqrt(v) / math.sqrt(bias2) + eps)
+
+
+def rmsprop_step(
+    weights: Sequence,
+    squares: Sequence,
+    means: Sequence | None,
+    buffers: Sequence | None,
+    grads: Sequence,
+    *,
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+) -> None:
+    """One step of RMSprop (Tieleman and Hinton 2012), in place; centered (Graves 2013) where there
+    are `means`."""
+    for i, (w, v, g) in enumerate(zip(weights, squares, grads)):
+        d = g + weight_decay * w if weight_decay else g
+        v *= alpha
+        v += (1 - alpha) * d * d
+        spread = v
+        if means is not None:
+            m = means[i]
+            m += (1 - alpha) * (d - m)
+            spread = np.maximum(v - m * m, 0)
+        d = d / (np.sqrt(spread) + eps)
+        if buffers is not None:
+            buffer = buffers[i]
+            buffer *= momentum
+            buffer += d
+            d = buffer
+        w -= lr * d
+
+
+def adagrad_step(
+    weights: Sequence,
+    sums: Sequence,
+    grads: Sequence,
+    *,
+    lr: float,
+    eps: float,
+    weight_decay: float,
+) -> None:
+    """One step of Adagrad (Duchi, Hazan and Singer 2011), in place."""
+    for w, s, g in zip(weights, sums, grads):
+        d = g + weight_decay * w if weight_decay else g
+        s += d * d
+        w -= lr * d / (np.sqrt(s) + eps)

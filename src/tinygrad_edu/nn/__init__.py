@@ -19,12 +19,23 @@ from .activations import (
     Tanh,
 )
 from .layers import Dropout, Flatten, Linear, Sequential
-from .losses import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, L1Loss, MSELoss
+from .losses import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HingeLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+)
 from .models import MLP
 from .module import Module
 from .neurons import McCullochPitts, Perceptron, PerceptronHistory, novikoff_bound
 
 __all__ = [
+    "BCELoss",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
     "Dropout",
@@ -33,6 +44,8 @@ __all__ = [
     "GELU",
     "Hardtanh",
     "HingeLoss",
+    "HuberLoss",
+    "KLDivLoss",
     "L1Loss",
     "LeakyReLU",
     "Linear",
@@ -43,6 +56,7 @@ __all__ = [
     "McCullochPitts",
     "Mish",
     "Module",
+    "NLLLoss",
     "Perceptron",
     "PerceptronHistory",
     "ReLU",

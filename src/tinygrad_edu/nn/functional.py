@@ -25,12 +25,14 @@ from ..ops.elementwise import (
     step,
     tanh,
 )
+from ..ops.likelihood import binary_cross_entropy, kl_div, nll_loss
 from ..ops.linalg import linear
 from ..ops.loss import (
     binary_cross_entropy_with_logits,
     cross_entropy_classes,
     cross_entropy_probabilities,
     hinge_loss,
+    huber_loss,
     l1_loss,
     mse_loss,
     one_hot,
@@ -39,6 +41,7 @@ from ..ops.reduction import log_softmax, logsumexp, softmax
 from ..random import generator
 
 __all__ = [
+    "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
     "dropout",
@@ -46,6 +49,8 @@ __all__ = [
     "gelu",
     "hardtanh",
     "hinge_loss",
+    "huber_loss",
+    "kl_div",
     "l1_loss",
     "leaky_relu",
     "linear",
@@ -54,6 +59,7 @@ __all__ = [
     "logsumexp",
     "mish",
     "mse_loss",
+    "nll_loss",
     "one_hot",
     "relu",
     "selu",

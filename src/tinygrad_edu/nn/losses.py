@@ -3,6 +3,7 @@ construction."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,10 @@ class _Loss(Module):
     function: Callable
 
     def __init__(self, *, reduction: str = "mean", **params: Any) -> None:
+        known = inspect.signature(type(self).function).parameters
+        for name in params:
+            if name not in list(known)[2:]:
+                raise TypeError(f"{type(self).__name__}() has no parameter {name!r}.")
         self.params = {"reduction": reduction, **params}
 
     def forward(self, input: Any, target: Any) -> Any:
@@ -41,6 +46,19 @@ class HingeLoss(_Loss):
     function = functional.hinge_loss
 
 
+class HuberLoss(_Loss):
+    """Quadratic within `delta` of the target, linear beyond; see `functional.huber_loss`."""
+
+    function = functional.huber_loss
+
+
+class BCELoss(_Loss):
+    """Binary cross-entropy of probabilities; see `functional.binary_cross_entropy`. Of logits it is
+    more accurate: `BCEWithLogitsLoss`."""
+
+    function = functional.binary_cross_entropy
+
+
 class BCEWithLogitsLoss(_Loss):
     """Binary cross-entropy of logits; see `functional.binary_cross_entropy_with_logits`."""
 
@@ -52,3 +70,16 @@ class CrossEntropyLoss(_Loss):
     `functional.cross_entropy`."""
 
     function = functional.cross_entropy
+
+
+class NLLLoss(_Loss):
+    """Minus the log-probability of the target class; see `functional.nll_loss`."""
+
+    function = functional.nll_loss
+
+
+class KLDivLoss(_Loss):
+    """The Kullback-Leibler divergence of log-probabilities from a target distribution; see
+    `functional.kl_div`."""
+
+    function = functional.kl_div

@@ -11,13 +11,13 @@ import numpy as np
 
 from ..domains import Reals
 from ..kernels import reference
-from ..op import unary
-from .arithmetic import nothing, where
+from ..op import binary, unary
+from .arithmetic import logical_and, nothing, where
 
 LN2, LN10 = math.log(2), math.log(10)
 TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 
-# --------------------------------------------------------------------------- exponentials and roots
+# -------------------------------------------------------------------------- exponentials and roots
 
 exp: Any = unary(
     "exp", np.exp, scalar=math.exp,
@@ -44,7 +44,26 @@ rsqrt = unary(
     "rsqrt", reference.rsqrt, scalar=lambda x: 1 / math.sqrt(x),
     vjp=lambda g, out, x: g * (-0.5) * out / x, domain=Reals(0.25, 4), kinks="-inf at 0")
 
-# ------------------------------------------------------------------------------------- trigonometry
+
+
+def _xlogy(x, y):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.logical_and(x == 0, y == y), 0, x * np.log(y))
+
+
+def unless_void(x, y):
+    """y, but 1 where x = 0 >= y: there x log(y) is 0 by decree, and both of its slopes are."""
+    return where(logical_and(x == 0, y <= 0), 1, y)
+
+
+xlogy = binary(
+    "xlogy", _xlogy, scalar=lambda x, y: 0.0 if x == 0 and y == y else x * math.log(y),
+    vjp=(lambda g, _out, x, y: g * log(unless_void(x, y)),
+         lambda g, _out, x, y: g * x / unless_void(x, y)),
+    domain=(Reals(-4, 4), Reals(0.25, 4)), kinks="0 in x and y where x = 0 and y <= 0",
+    doc="x log(y), and 0 where x = 0, whatever number y is.")
+
+# ------------------------------------------------------------------------------------ trigonometry
 
 sin: Any = unary(
     "sin", np.sin, scalar=math.sin, vjp=lambda g, _out, x: g * cos(x), domain=Reals(-4, 4))
@@ -82,7 +101,7 @@ erf = unary(
     "erf", reference.erf, scalar=math.erf,
     vjp=lambda g, _out, x: g * TWO_OVER_SQRT_PI * exp(-x * x), domain=Reals(-3, 3))
 
-# -------------------------------------------------------------------------------------- activations
+# ------------------------------------------------------------------------------------- activations
 
 sigmoid = unary(
     "sigmoid", reference.sigmoid,

@@ -3,6 +3,7 @@
 `reduction`: "mean" and "sum" over all elements give shape (), "none" the elements themselves.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from .. import kernels
 from ..domains import Integers, Reals, cases
 from ..errors import DtypeError, ShapeError
 from ..op import row
-from .arithmetic import sign, where
+from .arithmetic import clip, sign, where
 from .elementwise import sigmoid, softplus
 from .reduction import log_softmax, softmax, sum
 from .shape import expand_dims
@@ -24,7 +25,7 @@ CASES = cases(BOTH, (*BOTH, {"reduction": "sum"}), (*BOTH, {"reduction": "none"}
 def pointwise(name, formula):
     """The forward of a loss that compares element with element: equal shapes, floating dtypes."""
 
-    def forward(input, target, *, reduction):
+    def forward(input, target, *, reduction, **params):
         x, t = np.asarray(input), np.asarray(target)
         if x.shape != t.shape:
             raise ShapeError(_unequal(name, x.shape, t.shape))
@@ -34,7 +35,7 @@ def pointwise(name, formula):
             raise DtypeError(f"{name}: target of dtype {t.dtype}: expected numbers.")
         if reduction not in kernels.REDUCTIONS:
             raise ValueError(f"{name}: reduction {reduction!r}: expected 'mean', 'sum' or 'none'.")
-        losses = formula(x, t if t.dtype.kind == "f" else t.astype(x.dtype))
+        losses = formula(x, t if t.dtype.kind == "f" else t.astype(x.dtype), **params)
         if reduction == "none":
             return losses
         return kernels.reduced(losses, reduction)
@@ -55,44 +56,75 @@ def _unequal(name, x, t):
     return f"{name}: prediction has shape {x} and target {t}. {why}{remedy}"
 
 
-def each(g, x, reduction):
+def each(g, shape, reduction):
     """The gradient of each element's loss: g itself, or its share of the mean."""
-    return g / x.size if reduction == "mean" else g
+    if reduction == "batchmean":
+        return g / length(shape)
+    return g / math.prod(shape) if reduction == "mean" else g
+
+
+def length(shape):
+    """How many examples there are: the length of the first axis."""
+    return shape[0] if shape else 1
 
 
 mse_loss = row(
     "mse_loss", pointwise("mse_loss", lambda x, t: np.square(x - t)), inputs=("input", "target"),
     defaults=REDUCED,
-    vjp=(lambda g, _out, x, t, reduction: each(g, x, reduction) * (2 * (x - t)),
-         lambda g, _out, x, t, reduction: each(g, x, reduction) * (2 * (t - x))),
+    vjp=(lambda g, _out, x, t, reduction: each(g, x.shape, reduction) * (2 * (x - t)),
+         lambda g, _out, x, t, reduction: each(g, x.shape, reduction) * (2 * (t - x))),
     domain=Reals(-4, 4), cases=CASES, public=False)
 l1_loss = row(
     "l1_loss", pointwise("l1_loss", lambda x, t: np.abs(x - t)), inputs=("input", "target"),
     defaults=REDUCED,
-    vjp=(lambda g, _out, x, t, reduction: each(g, x, reduction) * sign(x - t),
-         lambda g, _out, x, t, reduction: each(g, x, reduction) * sign(t - x)),
+    vjp=(lambda g, _out, x, t, reduction: each(g, x.shape, reduction) * sign(x - t),
+         lambda g, _out, x, t, reduction: each(g, x.shape, reduction) * sign(t - x)),
     domain=(Reals(1, 4), Reals(-4, -1)), cases=CASES, public=False,
     kinks="0 where prediction and target agree")
 binary_cross_entropy_with_logits = row(
     "binary_cross_entropy_with_logits",
-    pointwise("binary_cross_entropy_with_logits", lambda x, t: softplus(x) - _times(x, t)),
+    pointwise("binary_cross_entropy_with_logits", lambda x, t: softplus(x) - times(x, t)),
     inputs=("input", "target"), defaults=REDUCED,
-    vjp=(lambda g, _out, x, t, reduction: each(g, x, reduction) * (sigmoid(x) - t),
-         lambda g, _out, x, _t, reduction: each(g, x, reduction) * -x),
+    vjp=(lambda g, _out, x, t, reduction: each(g, x.shape, reduction) * (sigmoid(x) - t),
+         lambda g, _out, x, _t, reduction: each(g, x.shape, reduction) * -x),
     domain=(Reals(-4, 4), Reals(0, 1)), cases=CASES, public=False)
 hinge_loss = row(
     "hinge_loss", pointwise("hinge_loss", lambda x, t: np.maximum(1 - x * t, 0)),
     inputs=("input", "target"),
     defaults=REDUCED,
-    vjp=(lambda g, _out, x, t, reduction: where(x * t < 1, each(g, x, reduction) * -t, 0),
-         lambda g, _out, x, t, reduction: where(x * t < 1, each(g, x, reduction) * -x, 0)),
+    vjp=(lambda g, _out, x, t, reduction: where(x * t < 1, each(g, x.shape, reduction) * -t, 0),
+         lambda g, _out, x, t, reduction: where(x * t < 1, each(g, x.shape, reduction) * -x, 0)),
     domain=(Reals(-3, 3), Reals(1.1, 2)), cases=CASES, public=False,
     kinks="0 at a margin of exactly 1")
 
 
-def _times(x, t):
+huber_loss = row(
+    "huber_loss", pointwise("huber_loss", lambda x, t, *, delta: _huber(x, t, delta)),
+    inputs=("input", "target"), defaults={"delta": 1.0, **REDUCED},
+    vjp=(lambda g, _out, x, t, delta, reduction: (
+             each(g, x.shape, reduction) * clip(x - t, low=-delta, high=delta)),
+         lambda g, _out, x, t, delta, reduction: (
+             each(g, x.shape, reduction) * clip(t - x, low=-delta, high=delta))),
+    domain=(Reals(1, 4), Reals(-4, -1)), public=False,
+    cases=(*CASES, *cases((*BOTH, {"delta": 1.5}), (*BOTH, {"delta": 10.0, "reduction": "none"}))),
+    kinks="the two pieces agree at |input - target| = delta",
+    doc="Huber's loss: (input - target)**2 / 2 within `delta`, which has the unit of the data, and "
+        "linear beyond. Source: P. J. Huber, Annals of Mathematical Statistics 35 (1964).")
+
+
+def times(x, t):
     """x * t, and 0 where t is 0, so that an infinite logit costs nothing where it is right."""
     return np.where(t == 0, 0, x * t)
+
+
+def _huber(x, t, delta):
+    """m (d - m / 2) with d = |x - t| and m = min(d, delta): d^2 / 2 inside, which cannot overflow
+    outside."""
+    if not delta > 0:
+        raise ValueError(f"huber_loss: delta={delta!r}: expected a positive number.")
+    d = np.abs(x - t)
+    m = np.minimum(d, float(delta))
+    return m * (d - 0.5 * m)
 
 
 # ------------------------------------------------------------------------------------ cross-entropy
@@ -106,22 +138,33 @@ def distribution(logits, target, smoothing):
     return rows * (1 - smoothing) + smoothing / n_classes if smoothing else rows
 
 
-def each_row(g, x, reduction):
+def each_row(g, shape, reduction):
     """(N, 1) or (): the gradient of each row's loss."""
     if reduction == "none":
         return expand_dims(g, axis=-1)
-    return g / x.shape[0] if reduction == "mean" else g
+    return g / shape[0] if reduction == "mean" else g
 
 
 def _cross_entropy_logits(g, _out, x, target, label_smoothing, reduction):
     """softmax(x) sum(t) - t for the target distribution t (whose rows need not sum to 1)."""
     t = distribution(x, target, label_smoothing)
-    return each_row(g, x, reduction) * (softmax(x) * sum(t, axis=1, keepdims=True) - t)
+    return each_row(g, x.shape, reduction) * (softmax(x) * sum(t, axis=1, keepdims=True) - t)
+
+
+def _one_hot(x, *, n_classes, dtype):
+    x = np.asarray(x)
+    if isinstance(n_classes, bool) or not isinstance(n_classes, (int, np.integer)) or n_classes < 1:
+        raise ValueError(f"one_hot: n_classes={n_classes!r}: expected a whole number above 0.")
+    if x.dtype.kind not in "iu":
+        raise DtypeError(f"one_hot: classes of dtype {x.dtype}: expected integers.")
+    if x.size and not (x.min() >= 0 and x.max() < n_classes):
+        wrong = int(x.min() if x.min() < 0 else x.max())
+        raise IndexError(f"one_hot: class {wrong}: expected 0 to {n_classes - 1}.")
+    return np.eye(n_classes, dtype=dtype)[x]
 
 
 one_hot: Any = row(
-    "one_hot", lambda x, *, n_classes, dtype: np.eye(n_classes, dtype=dtype)[np.asarray(x)],
-    vjp=None,
+    "one_hot", _one_hot, vjp=None,
     defaults={"n_classes": None, "dtype": np.float32}, method=False,
     domain=Integers(0, 2), cases=cases(((4,), {"n_classes": 3}), ((2, 2), {"n_classes": 4})),
     doc="Class indices (...) as rows (..., n_classes) with a single 1. No gradient.")
@@ -139,7 +182,7 @@ cross_entropy_probabilities = row(
     inputs=("input", "target"),
     defaults={"label_smoothing": 0.0, "reduction": "mean"},
     vjp=(_cross_entropy_logits,
-         lambda g, _out, x, _t, label_smoothing, reduction: each_row(g, x, reduction) * (
+         lambda g, _out, x, _t, label_smoothing, reduction: each_row(g, x.shape, reduction) * (
              (label_smoothing - 1) * log_softmax(x))),
     domain=(Reals(-4, 4), Reals(0, 1)),
     cases=cases(((5, 3), (5, 3)), ((5, 3), (5, 3), {"reduction": "none", "label_smoothing": 0.1})),

@@ -49,7 +49,7 @@ def _mean(x, *, axis, keepdims):
     return np.true_divide(total, count(x.shape, axis), dtype=x.dtype.newbyteorder("="))
 
 
-def _extreme(g, out, x, *, axis, keepdims):
+def of_extreme(g, out, x, *, axis, keepdims):
     """The gradient goes to the extreme entries, shared evenly among equal ones."""
     winners = x == kept(out, x.shape, axis, keepdims)
     how_many = sum(astype(winners, dtype=g.dtype), axis=axis, keepdims=True)
@@ -68,12 +68,12 @@ mean = row(
     domain=ANY, cases=CASES,
     doc="The arithmetic mean along `axis`; NaN where there is nothing to average.")
 max = row(
-    "max", kernels.max, defaults=ALONG, vjp=_extreme,
+    "max", kernels.max, defaults=ALONG, vjp=of_extreme,
     domain=ANY, cases=DISTINCT, kinks="shared evenly among equal largest entries",
     doc="The largest entry along `axis`; NaN where there is one.")
 min = row(
     "min", lambda x, *, axis, keepdims: np.asarray(np.min(x, axis=axis, keepdims=keepdims)),
-    defaults=ALONG, vjp=_extreme,
+    defaults=ALONG, vjp=of_extreme,
     domain=ANY, cases=DISTINCT, kinks="shared evenly among equal smallest entries",
     doc="The smallest entry along `axis`; NaN where there is one.")
 argmax = row(

@@ -21,6 +21,8 @@ class Adam(Optimizer):
     Source: D. Kingma and J. Ba, ICLR 2015, algorithm 1. Raises ValueError for numbers out of range.
     """
 
+    numbers = ("lr", "betas", "eps", "weight_decay")
+    memories = ("means", "squares")
     decoupled = False
 
     def __init__(

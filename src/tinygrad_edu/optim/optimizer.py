@@ -4,7 +4,7 @@ step."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,14 @@ class Optimizer:
     `params`: an iterable of Tensors that require grad, such as `model.parameters()`. `lr` may be
     assigned at any time. Raises ValueError for an empty list or a non-finite or negative number,
     TypeError for what is no Tensor.
+
+    A subclass names its hyperparameters, which are arguments of its constructor and attributes, in
+    `numbers`, and in `memories` the arrays that it keeps for each parameter (`"means"` for
+    `self._means`): that is its state.
     """
+
+    numbers: tuple[str, ...] = ("lr",)
+    memories: tuple[str, ...] = ()
 
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
         self.params = list(params)
@@ -114,10 +121,70 @@ class Optimizer:
         raise NotImplementedError
 
     def _state(
-        self, store: dict[int, np.ndarray], chosen: list[int], weights: list[np.ndarray]
+        self,
+        store: dict[int, np.ndarray],
+        chosen: list[int],
+        weights: list[np.ndarray],
+        start: float = 0.0,
     ) -> list[np.ndarray]:
-        """The state arrays of the chosen parameters, zeros at first."""
+        """The state arrays of the chosen parameters, filled with `start` at first."""
         for i, w in zip(chosen, weights):
             if i not in store:
-                store[i] = np.zeros(w.shape, w.dtype)
+                store[i] = np.full(w.shape, start, w.dtype)
         return [store[i] for i in chosen]
+
+    # ---------------------------------------------------------------------------------------- state
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """{name: copy of the array} of all that the next steps depend on, apart from the parameters
+        themselves: hyperparameters, ages, and what is kept per parameter (`means.0`). `tg.save`
+        writes it."""
+        state = {name: np.asarray(getattr(self, name)) for name in self.numbers}
+        state["age"] = np.array(self._age, dtype=np.int64)
+        for kind in self.memories:
+            store = getattr(self, f"_{kind}")
+            state.update({f"{kind}.{i}": store[i].copy() for i in sorted(store)})
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where `state` was taken: with the same parameters the next steps are the same.
+
+        It loads whole or, raising KeyError, ShapeError, DtypeError or (for hyperparameters out of
+        range) ValueError, not at all.
+        """
+        arrays = {name: np.asarray(value) for name, value in state.items()}
+        missing = sorted({*self.numbers, "age"} - arrays.keys())
+        if missing:
+            raise self._unfit(KeyError, f"the state has no {', '.join(missing)}")
+        numbers = {name: arrays.pop(name).tolist() for name in self.numbers}
+        age = arrays.pop("age")
+        if age.shape != (len(self.params),) or age.dtype.kind not in "iu" or (age < 0).any():
+            raise self._unfit(ShapeError, f"age is {age!r} for {len(self.params)} parameters")
+        places = {
+            f"{kind}.{i}": (kind, i) for kind in self.memories for i in range(len(self.params))
+        }
+        loaded: dict[str, dict[int, np.ndarray]] = {kind: {} for kind in self.memories}
+        for name, array in arrays.items():
+            if name not in places:
+                raise self._unfit(KeyError, f"{name} is not part of the state")
+            kind, i = places[name]
+            p = self.params[i]
+            if array.shape != p.shape:
+                raise self._unfit(ShapeError, f"{name} has shape {array.shape}, not {p.shape}")
+            if array.dtype.kind != "f":
+                raise self._unfit(DtypeError, f"{name} has dtype {array.dtype}, not {p.dtype}")
+            loaded[kind][i] = array.astype(p.dtype)
+        checked = type(self)(self.params, **numbers)
+        self.__dict__.update(
+            {name: getattr(checked, name) for name in self.numbers if name != "lr"}
+        )
+        self.lr = checked.lr
+        self._age = age.tolist()
+        for kind, store in loaded.items():
+            setattr(self, f"_{kind}", store)
+
+    def _unfit(self, error: type[Exception], what: str) -> Exception:
+        return error(
+            f"{type(self).__name__}.load_state_dict: {what}. Load it into an optimizer of the kind "
+            "that was saved, over the same parameters in the same order."
+        )

@@ -21,6 +21,9 @@ class SGD(Optimizer):
     Nesterov without momentum.
     """
 
+    numbers = ("lr", "momentum", "dampening", "weight_decay", "nesterov")
+    memories = ("buffers",)
+
     def __init__(
         self,
         params: Iterable[Tensor],
