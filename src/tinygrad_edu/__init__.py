@@ -35,7 +35,6 @@ from .ops.shape import flatten, getitem
 from .ops.table import operations_table
 from .random import manual_seed
 from .tensor import Tensor
-from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:  # what the loop below does, in words that a type checker reads
     from .ops.arithmetic import *  # noqa: F403
@@ -46,27 +45,28 @@ if TYPE_CHECKING:  # what the loop below does, in words that a type checker read
     from .ops.reduction import *  # noqa: F403
     from .ops.shape import *  # noqa: F403
     from .ops.statistics import *  # noqa: F403
+    from .serialization import load, save
+    from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 
 globals().update({name: op.function for name, op in OPS.items() if op.public})
 
-_ROOMS = (
-    "compiler",
-    "data",
-    "distances",
-    "metrics",
-    "scalar",
-    "testing",
-    "train",
-)  # imported when first asked for
+# What costs an import is imported when it is first asked for: rooms, and names in them.
+_ROOMS = ("compiler", "data", "distances", "metrics", "scalar", "testing", "train")
+_WITHIN = {
+    **dict.fromkeys(("load", "save"), "serialization"),
+    **dict.fromkeys(
+        ("grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"), "transforms"
+    ),
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("load", "save"):
-        return getattr(importlib.import_module(".serialization", __name__), name)
     if name in _ROOMS:
         return importlib.import_module(f".{name}", __name__)
+    if name in _WITHIN:
+        return getattr(importlib.import_module(f".{_WITHIN[name]}", __name__), name)
     raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}")
 
 

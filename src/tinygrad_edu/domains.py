@@ -6,40 +6,40 @@ the tests and `tg.testing` turn these descriptions into arrays. A row without a 
 registered.
 """
 
-from dataclasses import dataclass, field
+from __future__ import annotations
+
 from typing import Any
 
 
-@dataclass(frozen=True)
 class Reals:
     """Real numbers in [low, high], keeping a distance from the points in `avoid` (kinks, poles)."""
 
-    low: float
-    high: float
-    avoid: tuple[float, ...] = ()
+    def __init__(self, low: float, high: float, avoid: tuple[float, ...] = ()) -> None:
+        self.low, self.high, self.avoid = low, high, avoid
 
 
-@dataclass(frozen=True)
 class Integers:
     """Integers in [low, high]: indices and labels, which carry no gradient."""
 
-    low: int
-    high: int
+    def __init__(self, low: int, high: int) -> None:
+        self.low, self.high = low, high
 
 
-@dataclass(frozen=True)
 class Booleans:
     """True and False: conditions, which carry no gradient."""
 
 
-@dataclass(frozen=True)
 class Case:
     """One shape per input and the parameters of the call. `distinct` asks for values without
     ties."""
 
-    shapes: tuple[tuple[int, ...], ...]
-    params: dict[str, Any] = field(default_factory=dict)
-    distinct: bool = False
+    def __init__(
+        self,
+        shapes: tuple[tuple[int, ...], ...],
+        params: dict[str, Any] | None = None,
+        distinct: bool = False,
+    ) -> None:
+        self.shapes, self.params, self.distinct = shapes, params or {}, distinct
 
 
 def cases(*rows: tuple) -> tuple[Case, ...]:

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-import threading
 import weakref
+from _thread import get_ident
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -177,7 +177,7 @@ silenced: dict[int, int] = {}  # thread -> depth of its no_grad blocks; empty al
 
 def recording() -> bool:
     """Whether operations of this thread are recorded."""
-    return not silenced or threading.get_ident() not in silenced
+    return not silenced or get_ident() not in silenced
 
 
 class no_grad:
@@ -185,11 +185,11 @@ class no_grad:
     Nests freely."""
 
     def __enter__(self) -> None:
-        me = threading.get_ident()
+        me = get_ident()
         silenced[me] = silenced.get(me, 0) + 1
 
     def __exit__(self, *exc: object) -> None:
-        me = threading.get_ident()
+        me = get_ident()
         depth = silenced[me] - 1
         if depth:
             silenced[me] = depth

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -80,14 +79,14 @@ def _first_non_boolean(array: np.ndarray) -> Any:
     return array[(array != 0) & (array != 1)].flat[0].item()
 
 
-@dataclass
 class PerceptronHistory:
     """What `Perceptron.fit` did: mistakes in each pass, all corrections, and whether a pass went
     without a mistake."""
 
-    mistakes: list[int] = field(default_factory=list)
-    updates: int = 0
-    converged: bool = False
+    def __init__(self) -> None:
+        self.mistakes: list[int] = []
+        self.updates = 0
+        self.converged = False
 
 
 class Perceptron(Module):

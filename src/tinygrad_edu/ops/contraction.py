@@ -9,7 +9,6 @@ differentiate a sum of products.
 
 import functools
 import math
-import string
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from .arrange import on_diagonal
 from .shape import expand_dims, reshape
 
 ANY = Reals(-2, 2)
-LETTERS = string.ascii_letters
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def for_left(g, y, subscripts):

@@ -6,14 +6,13 @@ write here.
 """
 
 import functools
-import string
 
 import numpy as np
 
 from ..errors import ShapeError
 from ..graph import Recorder
 from .arrange import diagonal
-from .contraction import contract
+from .contraction import LETTERS, contract
 from .reduction import sum
 from .shape import squeeze, transpose
 
@@ -96,7 +95,7 @@ def _parsed(subscripts, shapes):
     if len(terms) != len(shapes):
         raise ValueError(f"einsum: {subscripts!r} describes {len(terms)} operands, and "
                          f"{len(shapes)} came.")
-    free = "".join(c for c in string.ascii_letters if c not in subscripts)
+    free = "".join(c for c in LETTERS if c not in subscripts)
     spare = [_unnamed(subscripts, term, shape) for term, shape in zip(terms, shapes)]
     dots = free[:max(spare)]
     terms = [t.replace("...", dots[len(dots) - n:]) for t, n in zip(terms, spare)]
@@ -118,7 +117,7 @@ def _parsed(subscripts, shapes):
 def _unnamed(subscripts, term, shape):
     """How many axes of an operand stand under the dots of its term."""
     named = term.replace("...", "", 1)
-    if any(c not in string.ascii_letters for c in named):
+    if any(c not in LETTERS for c in named):
         raise ValueError(f"einsum: {subscripts!r}: {term!r} is not made of letters and one '...'.")
     n = len(shape) - len(named)
     if n < 0 or (n and named == term):
