@@ -5,33 +5,17 @@ import gzip
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
+from processes import started
 
 import tinygrad_edu as tg
 from tinygrad_edu.cli import main
 from tinygrad_edu.cli.recipes import RECIPES
 
 FAST = ["train", "--epochs", "2", "--hidden", "8"]
-
-
-def environment():
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-
-
-def command(*arguments, **options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "tinygrad_edu", *map(str, arguments)],
-        text=True,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        **options,
-    )
 
 
 def json_of(capsys, *arguments):
@@ -374,12 +358,13 @@ def test_version(capsys):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to groups of processes")
 def test_ctrl_c_saves_and_ends_with_130(tmp_path):
-    process = command("train", "moons", "--epochs", 10**7, "--out", tmp_path, "--json")
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "model.npz").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    job = ("train", "moons", "--epochs", 10**7, "--out", tmp_path, "--json")
+    with started("-m", "tinygrad_edu", *job) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "model.npz").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and out == ""
     assert err.count("\n") == 1 and "interrupted after" in err and str(tmp_path) in err
     history = tg.train.History.load(tmp_path / "history.json")
@@ -391,20 +376,14 @@ def test_ctrl_c_saves_and_ends_with_130(tmp_path):
 def test_a_reader_who_leaves_gets_no_traceback():
     read, write = os.pipe()
     os.close(read)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tinygrad_edu", *FAST],
-        env=environment(),
-        stdout=write,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    os.close(write)
-    _, err = process.communicate(timeout=60)
+    with started("-m", "tinygrad_edu", *FAST, stdout=write) as process:
+        os.close(write)
+        _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (1, "")
 
 
 def test_a_module_run_is_the_command():
-    process = command("info", "--json")
-    out, err = process.communicate(timeout=60)
+    with started("-m", "tinygrad_edu", "info", "--json") as process:
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert json.loads(out)["version"] == tg.__version__

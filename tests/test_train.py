@@ -3,13 +3,13 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 import threading
 
 import numpy as np
 import pytest
+from processes import started
 
 import tinygrad_edu as tg
 from tinygrad_edu.data import ArrayDataset, DataLoader, datasets
@@ -373,16 +373,10 @@ def test_ctrl_c_in_a_script_lets_it_go_on_and_leaves_whole_files(tmp_path):
         history.save(sys.argv[1] + "/history.json")
         print("interrupted" if history.interrupted else "not")
     """)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=60)
+    with started("-c", script, tmp_path, stderr=None) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
     assert (process.returncode, rest) == (0, "interrupted\n")
     saved = json.loads((tmp_path / "history.json").read_text())
     assert saved["interrupted"] and len(saved["val_loss"]) == saved["epochs"] >= 3
