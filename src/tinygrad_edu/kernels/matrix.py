@@ -55,14 +55,14 @@ def _check_matmul(a: ndarray, b: ndarray) -> None:
         raise ShapeError(
             f"matmul: {a.shape} @ {b.shape}: inner dimensions differ ({a.shape[-1]} and {inner})."
         )
-    try:
-        np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    except ValueError:
-        raise ShapeError(
-            f"matmul: {a.shape} @ {b.shape}: the leading axes {a.shape[:-2]} and {b.shape[:-2]} "
-            "do not "
-            "broadcast against each other."
-        ) from None
+    if a.ndim > 2 and b.ndim > 2:
+        try:
+            np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        except ValueError:
+            raise ShapeError(
+                f"matmul: {a.shape} @ {b.shape}: the leading axes {a.shape[:-2]} and "
+                f"{b.shape[:-2]} do not broadcast against each other."
+            ) from None
 
 
 def _matmul_2d(kernel: Any, a: ndarray, b: ndarray) -> ndarray:
