@@ -159,9 +159,14 @@ def _numbers_read(code) -> set:
     names = set()
     steps = list(dis.get_instructions(code))
     for step, following in zip(steps, [*steps[1:], steps[-1]]):
-        asks = following.opname == "LOAD_ATTR" and following.argval in ("shape", "dtype", "ndim")
-        if step.opname.startswith("LOAD") and not asks:
-            names.update(step.argval if isinstance(step.argval, tuple) else (step.argval,))
+        if step.opname.startswith("LOAD"):
+            loaded = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+            asks = following.opname == "LOAD_ATTR" and following.argval in (
+                "shape",
+                "dtype",
+                "ndim",
+            )
+            names.update(loaded[:-1] if asks else loaded)
     return names
 
 
