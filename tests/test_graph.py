@@ -17,6 +17,7 @@ import tinygrad_edu as tg
 from tinygrad_edu import graph
 from tinygrad_edu.errors import GraphError, ShapeError
 from tinygrad_edu.op import OPS
+from tinygrad_edu.scalar import Value
 
 
 def leaf(*numbers):
@@ -149,7 +150,7 @@ def test_a_second_backward_is_refused():
     x = leaf(1.0)
     y = (x * x).sum()
     y.backward()
-    with pytest.raises(GraphError, match="already used.*retain_graph=True"):
+    with pytest.raises(GraphError, match="already used.*forward.*again.*retain_graph=True"):
         y.backward()
     assert x.grad.item() == 2, "the refused backward must not have added anything"
 
@@ -224,6 +225,24 @@ def test_a_hook_that_returns_another_shape_is_refused():
         (x * 3).sum().backward()
 
 
+def test_a_transform_calls_no_hook_of_what_it_holds_constant():
+    """Neither of a leaf, nor of a computed tensor, nor of what is made of them on the way."""
+    w, x, calls = leaf(3.0), leaf(2.0), []
+    y = w * 2
+    for held in (w, y):
+        held.register_hook(lambda g: calls.append(g))
+
+    def f(z):
+        inner = w * y
+        inner.register_hook(lambda g: calls.append(g))
+        z.register_hook(lambda g: calls.append("own"))
+        return (z * inner * w).sum()
+
+    assert tg.grad(f)(x).item() == 54 and calls == ["own"]
+    assert tg.hessian(lambda z: f(z) * z.sum())(x).item() == 108
+    assert set(calls) == {"own"}
+
+
 def test_a_hook_works_with_create_graph():
     x = leaf(3.0)
     y = x * x
@@ -233,6 +252,41 @@ def test_a_hook_works_with_create_graph():
     g, x.grad = x.grad, None
     g.sum().backward()
     assert x.grad.item() == 4
+
+
+# ----------------------------------------------------------------------------- what is not wanted
+
+
+def counted(name, calls):
+    """A copy of a row that notes which of its formulas are used."""
+    vjps = [
+        lambda *args, i=i, vjp=vjp, **params: (calls.append(i), vjp(*args, **params))[1]
+        for i, vjp in enumerate(OPS[name].vjps)
+    ]
+    return wrong(name, vjps=vjps, kernel_vjp=None)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_nothing_is_computed_for_leaves_that_are_not_wanted(create_graph):
+    x, y, z = leaf(2.0), leaf(3.0), leaf(5.0)
+    calls, aside = [], []
+    inner = tg.Tensor.record(counted("multiply", calls), (x, y), {})
+    other = tg.Tensor.record(counted("multiply", aside), (y, z), {})
+    root = (inner * inner + other).sum()
+    upstream = tg.Tensor(np.ones(())) if create_graph else np.ones(())
+    how = {"create_graph": create_graph, "retain_graph": True}
+    found = graph.propagate(root, upstream, wanted=[x], **how)
+    assert list(found) == [x] and found[x].item() == 36
+    assert calls == [0] and aside == []
+    found = graph.propagate(root, upstream, **how)
+    assert set(found) == {x, y, z} and (found[y].item(), found[z].item()) == (29, 3)
+    assert calls == [0, 0, 1] and aside == [0, 1]
+    assert not graph.propagate(root, upstream, wanted=[leaf(1.0)], **how)
+
+
+def test_values_obey_wanted_too():
+    a, b = Value(2.0), Value(3.0)
+    assert graph.propagate(a * b, 1.0, wanted=[b], retain_graph=True) == {b: 2.0}
 
 
 # ---------------------------------------------------------------------------------------- no_grad
@@ -270,9 +324,15 @@ def test_no_grad_is_of_one_thread():
 
 
 def test_a_loss_outside_the_graph_is_refused_with_the_remedy():
-    for loss in (tg.Tensor(np.ones(())), leaf(1.0).detach().sum()):
-        with pytest.raises(GraphError, match="requires_grad=True"):
+    with tg.no_grad():
+        silent, number = leaf(1.0).sum(), Value(1.0) * 2
+    for loss in (tg.Tensor(np.ones(())), leaf(1.0).detach().sum(), silent):
+        with pytest.raises(
+            GraphError, match=r"requires_grad=True.*outside no_grad\(\).*without detach\(\)"
+        ):
             loss.backward()
+    with pytest.raises(GraphError, match=r"under no_grad\(\).*outside"):
+        number.backward()
 
 
 # --------------------------------------------------------------------------------- wrong formulas

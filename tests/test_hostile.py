@@ -21,7 +21,7 @@ from tinygrad_edu.scalar import Value
 from tinygrad_edu.tensor import SUPPORTED
 from tinygrad_edu.testing import LAYOUTS, lay_out
 
-CLEAR = (TinygradEduError, TypeError, ValueError, IndexError, OverflowError)
+CLEAR = (TinygradEduError, TypeError, ValueError, IndexError, OverflowError, BufferError)
 
 
 def far_apart(x):

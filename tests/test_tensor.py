@@ -118,8 +118,11 @@ def test_item_len_iteration_truth_and_index():
     )
     assert x[1, 1].item() == 4 and float(x[0, 0]) == 1 and bool(tg.tensor(0.0)) is False
     assert [10, 20, 30][tg.tensor(2)] == 30
-    with pytest.raises(ValueError, match=r"\(2, 2\) holds 4"):
-        x.item()
+    loss = (x * tg.ones((2, 2), requires_grad=True)).mean()
+    assert float(loss) == 2.5 and int(loss) == 2 and loss.requires_grad
+    for single in (tg.Tensor.item, float):
+        with pytest.raises(ValueError, match=r"\(2, 2\) holds 4"):
+            single(x)
     with pytest.raises(ValueError, match="ambiguous"):
         bool(x)
     with pytest.raises(TypeError, match="without axes"):
@@ -180,6 +183,8 @@ def test_an_array_of_a_tensor_in_the_graph_is_refused():
     for lose in (np.asarray, lambda t: t.numpy()):
         with pytest.raises(GraphError, match=r"detach\(\)\.numpy\(\)"):
             lose(x)
+    with pytest.raises(GraphError, match=r"np\.asarray.*requires grad.*t\.data to write"):
+        np.asarray(x * 2)
     np.testing.assert_array_equal(np.asarray(x.detach()), [1, 1])
     np.testing.assert_array_equal(x.detach().numpy(), [1, 1])
 

@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import nn, optim
+from .anomaly import detect_anomaly
 from .creation import (
     arange,
     eye,
@@ -23,14 +24,16 @@ from .creation import (
     zeros,
     zeros_like,
 )
-from .errors import DataError, DtypeError, GraphError, ShapeError, TinygradEduError
+from .errors import AnomalyError, DataError, DtypeError, GraphError, ShapeError, TinygradEduError
 from .graph import no_grad
 from .interop import numpy as _numpy_protocol  # noqa: F401  (teaches np.exp(tensor) to record)
+from .interop.dlpack import from_dlpack
 from .kernels import set_num_threads
 from .op import OPS
 from .ops.arrange import split
 from .ops.einsum import einsum
 from .ops.elementwise import gelu
+from .ops.normalization import batch_norm, layer_norm
 from .ops.shape import flatten, getitem
 from .ops.table import operations_table
 from .random import manual_seed
@@ -40,8 +43,11 @@ if TYPE_CHECKING:  # what the loop below does, in words that a type checker read
     from .ops.arithmetic import *  # noqa: F403
     from .ops.arrange import *  # noqa: F403
     from .ops.contraction import *  # noqa: F403
+    from .ops.convolution import *  # noqa: F403
     from .ops.elementwise import *  # noqa: F403
+    from .ops.embedding import *  # noqa: F403
     from .ops.linalg import *  # noqa: F403
+    from .ops.pooling import *  # noqa: F403
     from .ops.reduction import *  # noqa: F403
     from .ops.shape import *  # noqa: F403
     from .ops.statistics import *  # noqa: F403

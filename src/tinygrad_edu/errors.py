@@ -22,5 +22,9 @@ class GraphError(TinygradEduError, RuntimeError):
     """A derivative that the graph cannot give: freed, detached, overwritten or never recorded."""
 
 
+class AnomalyError(TinygradEduError, FloatingPointError):
+    """A NaN or inf that appeared within `detect_anomaly()`."""
+
+
 class DataError(TinygradEduError, ValueError):
     """A file or a data set that is not what it claims to be."""

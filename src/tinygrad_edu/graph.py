@@ -13,7 +13,6 @@ that we refuse.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import weakref
 from _thread import get_ident
@@ -21,7 +20,9 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from .anomaly import check_arrived, check_backward, watching
 from .errors import GraphError
+from .switch import Switch
 
 if TYPE_CHECKING:
     from .op import Op
@@ -89,15 +90,21 @@ class Node(Recorder):
     an error that names the row that is wrong. None where whatever can be added fits, as it is for
     numbers."""
 
-    def contributions(self, g: Any, create_graph: bool) -> Sequence[tuple[Node, Any]]:
+    def contributions(
+        self, g: Any, create_graph: bool, wanted: set[Node] | None = None
+    ) -> Sequence[tuple[Node, Any]]:
         """What this node passes on of its gradient `g`: one (input, gradient) pair for each input
-        that wants one.
+        that wants one: that requires a gradient, or is in `wanted` if that is given.
 
         The formulas see payloads, or the nodes themselves when the derivative is to be
         differentiated in its turn.
         """
         op: Any = self.op
         inputs: Any = self.inputs
+        needs = [
+            isinstance(x, Node) and (x.requires_grad if wanted is None else x in wanted)
+            for x in inputs
+        ]
         if create_graph:
             values, out = inputs, self
         else:
@@ -106,19 +113,16 @@ class Node(Recorder):
         if op.joint is not None or (
             op.kernel_vjp is not None and self.uses_kernels and not create_graph
         ):
-            results = _all_at_once(self, g, out, values, create_graph)
+            results = _all_at_once(self, g, out, values, needs, create_graph)
         else:
-            results = [
-                _one(self, vjp, g, out, values)
-                if vjp and isinstance(x, Node) and x.requires_grad
-                else None
-                for x, vjp in zip(inputs, op.vjps)
-            ]
-        return [
-            (source, result if source.conform is None else source.conform(result, self))
-            for source, result in zip(inputs, results)
-            if result is not None and isinstance(source, Node) and source.requires_grad
-        ]
+            results = _one_by_one(self, g, out, values, needs)
+        passed = []
+        for source, need, result in zip(inputs, needs, results):
+            if need and result is not None:
+                if source.conform is not None:
+                    result = source.conform(result, self)
+                passed.append((source, result))
+        return passed
 
     def retry(self, formula: Callable, *arguments: Any) -> Any:
         """Called while a formula's ZeroDivisionError or OverflowError is handled: another way to
@@ -180,29 +184,11 @@ def recording() -> bool:
     return not silenced or get_ident() not in silenced
 
 
-class no_grad:
+class no_grad(Switch):
     """Within `with no_grad():`, or in a function decorated by it, this thread records nothing.
     Nests freely."""
 
-    def __enter__(self) -> None:
-        me = get_ident()
-        silenced[me] = silenced.get(me, 0) + 1
-
-    def __exit__(self, *exc: object) -> None:
-        me = get_ident()
-        depth = silenced[me] - 1
-        if depth:
-            silenced[me] = depth
-        else:
-            del silenced[me]
-
-    def __call__(self, function: Callable) -> Callable:
-        @functools.wraps(function)
-        def silent(*args: Any, **kwargs: Any) -> Any:
-            with self:
-                return function(*args, **kwargs)
-
-        return silent
+    depths = silenced
 
 
 # --------------------------------------------------------------------------------------- the engine
@@ -215,6 +201,7 @@ def propagate(
     create_graph: bool = False,
     retain_graph: bool = False,
     stop: Iterable[Node] = (),
+    wanted: Iterable[Node] | None = None,
 ) -> dict[Node, Any]:
     """Carry `gradient` from `root` to every leaf it depends on; return {leaf: gradient}, writing to
     none of them.
@@ -225,12 +212,15 @@ def propagate(
     `b = a + a; c = b + b` it would visit b before both of its gradients are in.) Gradients wait in
     `arrived` and leave it as soon as they are used; what is left is the leaves'.
 
-    `stop`: nodes that count as leaves here. With `create_graph` the gradients are nodes themselves,
-    so that they can be differentiated again. What can be refused is refused before anything is
-    computed or freed.
+    `stop`: nodes that count as leaves here. `wanted`: the leaves that a gradient is wanted for, if
+    not all; nothing is computed for the others, and their hooks are not called. With `create_graph`
+    the gradients are nodes themselves, so that they can be differentiated again. What can be
+    refused is refused before anything is computed or freed.
     """
     order = _reachable(root, set(stop))
+    needed = None if wanted is None else _leading_to(set(wanted), order)
     arrived = {root: gradient}
+    watched = get_ident() in watching
     while order:
         node = order.pop()
         g = arrived.pop(node, None)
@@ -240,12 +230,27 @@ def propagate(
             g = _hooked(node, g)
         if node.keeps_grad:
             node.grad = g
-        for source, contribution in node.contributions(g, create_graph):
+        passed = node.contributions(g, create_graph, needed)
+        if watched:
+            check_backward(node, g, passed)
+        for source, contribution in passed:
             held = arrived.get(source)
             arrived[source] = contribution if held is None else held + contribution
         if not (retain_graph or create_graph):
             node.inputs = node.stash = None
-    return {leaf: _hooked(leaf, g) if leaf.hooks else g for leaf, g in arrived.items()}
+    found = {leaf: _hooked(leaf, g) if leaf.hooks else g for leaf, g in arrived.items()}
+    if watched:
+        for leaf, g in found.items():
+            check_arrived(leaf, g)
+    return found
+
+
+def _leading_to(wanted: set[Node], order: list[Node]) -> set[Node]:
+    """`wanted`, and the nodes of `order` (oldest first) that depend on them."""
+    for node in order:
+        if any(isinstance(x, Node) and x in wanted for x in node.inputs or ()):
+            wanted.add(node)
+    return wanted
 
 
 def _reachable(root: Node, ends: set[Node]) -> list[Node]:
@@ -268,28 +273,33 @@ def _reachable(root: Node, ends: set[Node]) -> list[Node]:
     return order
 
 
-def _one(node: Node, vjp: Callable, g: Any, out: Any, values: Any) -> Any:
-    """The gradient of one input, by its formula."""
-    try:
-        return vjp(g, out, *values, **node.params)
-    except (ZeroDivisionError, OverflowError):
-        return node.retry(vjp, g, out, values, node.params)
+def _one_by_one(node: Node, g: Any, out: Any, values: Any, needs: list[bool]) -> list:
+    """The gradient of each input that needs one, by its formula; None for the others."""
+    op: Any = node.op
+    results: list = []
+    for vjp, need in zip(op.vjps, needs):
+        if not need or vjp is None:
+            results.append(None)
+            continue
+        try:
+            results.append(vjp(g, out, *values, **node.params))
+        except (ZeroDivisionError, OverflowError):
+            results.append(node.retry(vjp, g, out, values, node.params))
+    return results
 
 
-def _all_at_once(node: Node, g: Any, out: Any, values: Any, create_graph: bool) -> Any:
+def _all_at_once(
+    node: Node, g: Any, out: Any, values: Any, needs: list[bool], create_graph: bool
+) -> Any:
     """One gradient (or None) per input: from the vjp kernel if it takes these payloads, else from
     the row's formulas."""
     op: Any = node.op
-    needs = [isinstance(x, Node) and x.requires_grad for x in node.inputs or ()]
     if op.kernel_vjp and node.uses_kernels and not create_graph:
         results = op.kernel_vjp(g, out, values, node.params, needs, node.stash)
         if results is not NotImplemented:
             return results
     if op.joint is None:
-        return [
-            _one(node, vjp, g, out, values) if vjp and need else None
-            for vjp, need in zip(op.vjps, needs)
-        ]
+        return _one_by_one(node, g, out, values, needs)
     results = op.joint(g, out, *values, **node.params)
     if len(results) != len(needs):
         raise GraphError(

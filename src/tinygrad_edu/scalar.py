@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from .anomaly import check_forward, watching
 from .errors import GraphError, ShapeError
-from .graph import Node, mark_replaced, propagate, recording, silenced, tick
+from .graph import Node, mark_replaced, propagate, recording, tick
 from .op import NO_PARAMS, OPS, Op, on_scalars
 from .ops.arithmetic import weighted_sum
+from .switch import unusual
 
 _new = object.__new__
 
@@ -68,15 +70,27 @@ class Value(Node):
         if recording():
             made.op, made.inputs, made.params = op, inputs, params
             made.seq = tick()
+        else:
+            made.inputs = ()  # unlike a leaf's: computed, so that backward() can refuse
+        if watching:
+            check_forward(made, op, inputs)
         return made
 
-    def contributions(self, g: Any, create_graph: bool) -> Sequence[tuple[Node, Any]]:
+    def contributions(
+        self, g: Any, create_graph: bool, wanted: set[Node] | None = None
+    ) -> Sequence[tuple[Node, Any]]:
         """As `Node.contributions`, unrolled for the many nodes that are a formula of one or two
         plain numbers."""
         op: Any = self.op
         inputs: Any = self.inputs
-        if create_graph or op.defaults or op.joint is not None or len(inputs) > 2:
-            return super().contributions(g, create_graph)
+        if (
+            create_graph
+            or wanted is not None
+            or op.defaults
+            or op.joint is not None
+            or len(inputs) > 2
+        ):
+            return super().contributions(g, create_graph, wanted)
         out = self.payload
         try:
             if len(inputs) == 1:
@@ -107,13 +121,15 @@ class Value(Node):
 
     def backward(self, create_graph: bool = False) -> None:
         """Add d self / d leaf to the `grad` of every leaf, and set the `grad` of every value on the
-        way.
+        way. Gradients of several backwards sum up in the leaves: call zero_grad() between them, or
+        set `grad = 0`, where that is not meant.
 
         With `create_graph` the gradients are Values, which can be differentiated again.
         """
-        if self.op is None and not self.requires_grad:
+        if self.op is None and self.inputs is not None:
             raise GraphError(
-                "backward: this Value was computed under no_grad(), so nothing leads back from it."
+                "backward: this Value was computed under no_grad(), so nothing leads back from it. "
+                "Compute the loss outside no_grad()."
             )
         found = propagate(
             self, Value(1.0) if create_graph else 1.0, create_graph=create_graph, retain_graph=True
@@ -178,7 +194,7 @@ def _number(x: Any) -> float:
 #
 # A graph of Values has many nodes that do little, so the two common forms of row are unrolled:
 # `record`, without its loops. Whatever is out of the ordinary (a NumPy number, a division by zero,
-# no_grad) is left to `record` itself.
+# no_grad, detect_anomaly) is left to `record` itself.
 
 
 def _unary(op: Op) -> Callable:
@@ -189,7 +205,7 @@ def _unary(op: Op) -> Callable:
             number = scalar(x.payload)  # type: ignore[misc]
         except (ArithmeticError, ValueError):
             number = None
-        if type(number) is not float or silenced:
+        if type(number) is not float or unusual:
             return Value.record(op, (x,))
         made = _new(Value)
         made.payload = number
@@ -209,7 +225,7 @@ def _binary(op: Op) -> Callable:
             number = scalar(x.payload, y.payload if type(y) is Value else y)  # type: ignore[misc]
         except (ArithmeticError, TypeError, ValueError):
             number = None
-        if type(number) is not float or silenced:
+        if type(number) is not float or unusual:
             return Value.record(op, (x, y))
         made = _new(Value)
         made.payload = number

@@ -15,6 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import ops  # noqa: F401  (fills the table of rows)
+from .anomaly import check_forward, watching
 from .errors import DtypeError, GraphError, ShapeError
 from .graph import Node, Recorder, mark_replaced, mark_written, propagate, recording, tick
 from .op import NO_PARAMS, OPS, Op, apply
@@ -84,6 +85,8 @@ class Tensor(Node):
             made.params = NO_PARAMS
             made.requires_grad = False
             made.seq = 0
+        if watching:
+            check_forward(made, op, inputs)
         return made
 
     def memory(self) -> Any:
@@ -112,6 +115,10 @@ class Tensor(Node):
         self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False
     ) -> None:
         """Add d self / d leaf, times `gradient`, to `.grad` of every leaf that requires it.
+
+        Add: gradients of several backwards sum up, which is how a large batch is split. Where that
+        is not meant, clear them before each backward, by optimizer.zero_grad(), model.zero_grad()
+        or t.grad = None; that a zero_grad is missing can't be told from a sum that is meant.
 
         gradient: array or Tensor of this shape; may be left out for a tensor of one element (then
         1). With `create_graph` the gradients can be differentiated again. Unless `retain_graph` (or
@@ -261,8 +268,8 @@ class Tensor(Node):
         first."""
         if self.requires_grad:
             raise GraphError(
-                "numpy: this tensor requires grad, and an ndarray would lose the graph. "
-                "Use t.detach().numpy()."
+                "numpy, np.asarray: this tensor requires grad, and an ndarray would lose the "
+                "graph. Use t.detach().numpy(), or t.data to write into the numbers themselves."
             )
         return self.payload
 

@@ -18,6 +18,8 @@ from .activations import (
     Step,
     Tanh,
 )
+from .convolution import AvgPool2d, Conv2d, MaxPool2d
+from .embedding import Embedding
 from .layers import Dropout, Flatten, Linear, Sequential
 from .losses import (
     BCELoss,
@@ -30,16 +32,22 @@ from .losses import (
     MSELoss,
     NLLLoss,
 )
-from .models import MLP
+from .models import MLP, LeNet5
 from .module import Module
 from .neurons import McCullochPitts, Perceptron, PerceptronHistory, novikoff_bound
+from .normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 
 __all__ = [
+    "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
     "ELU",
+    "Embedding",
     "Flatten",
     "GELU",
     "Hardtanh",
@@ -47,12 +55,15 @@ __all__ = [
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
+    "LayerNorm",
+    "LeNet5",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
     "MLP",
     "MSELoss",
+    "MaxPool2d",
     "McCullochPitts",
     "Mish",
     "Module",

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ops.convolution import conv2d
 from ..ops.elementwise import (
     elu,
     gelu,
@@ -25,6 +26,7 @@ from ..ops.elementwise import (
     step,
     tanh,
 )
+from ..ops.embedding import embedding
 from ..ops.likelihood import binary_cross_entropy, kl_div, nll_loss
 from ..ops.linalg import linear
 from ..ops.loss import (
@@ -37,26 +39,34 @@ from ..ops.loss import (
     mse_loss,
     one_hot,
 )
+from ..ops.normalization import batch_norm, layer_norm
+from ..ops.pooling import avg_pool2d, max_pool2d
 from ..ops.reduction import log_softmax, logsumexp, softmax
 from ..random import generator
 
 __all__ = [
+    "avg_pool2d",
+    "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "conv2d",
     "cross_entropy",
     "dropout",
     "elu",
+    "embedding",
     "gelu",
     "hardtanh",
     "hinge_loss",
     "huber_loss",
     "kl_div",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
+    "max_pool2d",
     "mish",
     "mse_loss",
     "nll_loss",

@@ -7,9 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ShapeError
 from ..kernels.matrix import ACTIVATION_CODES
+from ..ops.arrange import pad
+from ..ops.pooling import avg_pool2d
+from ..ops.shape import flatten
 from ..random import generator
 from .activations import BY_NAME
+from .convolution import Conv2d
 from .layers import Linear, _check_sizes
 from .module import Module
 
@@ -37,10 +42,7 @@ class MLP(Module):
                 f"MLP: sizes={sizes!r}: expected a list of layer sizes, e.g. MLP(2, [16, 1])."
             )
         _check_sizes("MLP", n_in=n_in, **{f"sizes[{i}]": size for i, size in enumerate(sizes)})
-        if activation not in BY_NAME:
-            raise ValueError(
-                f"MLP: activation={activation!r}: expected one of {', '.join(BY_NAME)}."
-            )
+        _check_activation("MLP", activation)
         rng = generator(rng)
         fused = activation if activation in ACTIVATION_CODES else None
         widths = [n_in, *sizes]
@@ -64,3 +66,51 @@ class MLP(Module):
             if self._between is not None:
                 x = self._between(x)
         return self.layers[-1](x)
+
+
+class LeNet5(Module):
+    """The network that read handwritten digits in 1998: two convolutions, each averaged down by
+    half, and three fully connected layers; 61,706 parameters for ten classes.
+
+    Input (N, 1, 32, 32), or (N, 1, 28, 28), which is put in the middle of 32 x 32 zeros. Output
+    logits (N, n_classes). activation: a name in `nn.activations.BY_NAME`. Simpler than the original
+    where later practice is: averages without a coefficient of their own, every map of the second
+    convolution reads all of the first, a linear last layer. `rng`: seed, Generator or None.
+    Source: Y. LeCun et al., Proceedings of the IEEE 86 (1998), section II.B.
+    """
+
+    def __init__(
+        self,
+        n_classes: int = 10,
+        activation: str = "tanh",
+        *,
+        dtype: Any = np.float32,
+        rng: Any = None,
+    ) -> None:
+        _check_sizes("LeNet5", n_classes=n_classes)
+        _check_activation("LeNet5", activation)
+        rng = generator(rng)
+        self.conv1 = Conv2d(1, 6, 5, dtype=dtype, rng=rng)
+        self.conv2 = Conv2d(6, 16, 5, dtype=dtype, rng=rng)
+        self.head = MLP(16 * 5 * 5, [120, 84, n_classes], activation, dtype=dtype, rng=rng)
+        self.activation = activation
+
+    def forward(self, x: Any) -> Any:
+        if x.ndim != 4 or x.shape[1:] not in ((1, 32, 32), (1, 28, 28)):
+            raise ShapeError(
+                f"LeNet5: x has shape {x.shape}: expected (N, 1, 32, 32) or (N, 1, 28, 28). "
+                "Flat rows of 784 are x.reshape(-1, 1, 28, 28)."
+            )
+        if x.shape[-1] == 28:
+            x = pad(x, pad_width=((0, 0), (0, 0), (2, 2), (2, 2)))
+        between = BY_NAME[self.activation]
+        for layer in (self.conv1, self.conv2):
+            x = avg_pool2d(between(layer(x)), 2)
+        return self.head(flatten(x, 1))
+
+
+def _check_activation(model: str, activation: str) -> None:
+    if activation not in BY_NAME:
+        raise ValueError(
+            f"{model}: activation={activation!r}: expected one of {', '.join(BY_NAME)}."
+        )

@@ -16,7 +16,7 @@ from ..tensor import Tensor
 # One node over many: its vjp hands each input the gradient that is meant for it, so that one walk
 # serves all outputs. Not in the table of operations, since it computes nothing.
 _gather = Op(
-    "gather",
+    "cotangents",
     lambda *outs, us: np.zeros(()),
     vjps=None,
     joint=lambda _g, _out, *_outs, us: us,
@@ -50,6 +50,7 @@ def carry(
             create_graph=create_graph,
             retain_graph=True,
             stop=(*ends, *beyond),
+            wanted=ends,
         )
     return [found.get(end) for end in ends]
 

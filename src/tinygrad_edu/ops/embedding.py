@@ -1,0 +1,33 @@
+"""Row: embedding, the rows of a table that indices choose."""
+
+import numpy as np
+
+from ..domains import Integers, Reals, cases
+from ..errors import DtypeError, ShapeError
+from ..op import row
+from .shape import Here, add_at
+
+
+def _embedding(weight, indices):
+    weight, indices = np.asarray(weight), np.asarray(indices)
+    if indices.dtype.kind not in "iu":
+        raise DtypeError(f"embedding: indices of dtype {indices.dtype} into a weight of dtype "
+                         f"{weight.dtype}: expected integers. The call is embedding(weight, "
+                         "indices).")
+    if weight.ndim != 2:
+        raise ShapeError(f"embedding: weight {weight.shape}: expected (how many, their length).")
+    if indices.size and (indices.min() < 0 or indices.max() >= len(weight)):
+        wrong = int(indices.min() if indices.min() < 0 else indices.max())
+        raise IndexError(f"embedding: index {wrong}, but the weight {weight.shape} has rows 0 to "
+                         f"{len(weight) - 1}. Negative indices do not count from the end here.")
+    return weight[indices]
+
+
+embedding = row(
+    "embedding", _embedding, inputs=("weight", "indices"), method=False,
+    vjp=(lambda g, _out, _weight, indices: add_at((g, indices), shape=_weight.shape, key=(Here,)),
+         None),
+    domain=(Reals(-4, 4), Integers(0, 2)),
+    cases=cases(((3, 4), (5,)), ((3, 2), (2, 2)), ((3, 2), ())),
+    doc="The rows of weight (V, D) at `indices`, integers from 0 to V - 1 in any shape: (..., D). "
+        "A row that is chosen several times adds up its gradients.")
