@@ -16,9 +16,9 @@ from strategies import call, domain_of, name, numbers, rows
 
 import tinygrad_edu as tg
 from tinygrad_edu.domains import Reals
+from tinygrad_edu.dtypes import SUPPORTED
 from tinygrad_edu.errors import TinygradEduError
 from tinygrad_edu.scalar import Value
-from tinygrad_edu.tensor import SUPPORTED
 from tinygrad_edu.testing import LAYOUTS, lay_out
 
 CLEAR = (TinygradEduError, TypeError, ValueError, IndexError, OverflowError, BufferError)

@@ -16,13 +16,13 @@ from numpy import ndarray
 
 from . import ops  # noqa: F401  (fills the table of rows)
 from .anomaly import check_forward, watching
+from .dtypes import SUPPORTED, as_array, require_floating, unsupported
 from .errors import DtypeError, GraphError, ShapeError
 from .graph import Node, Recorder, mark_replaced, mark_written, propagate, recording, tick
 from .op import NO_PARAMS, OPS, Op, apply
 from .ops.reduction import sum as _sum
 from .ops.shape import astype, flatten, getitem, reshape, transpose
 
-SUPPORTED = frozenset(np.dtype(code) for code in "?bBhHiIlLqQfd")
 _new = object.__new__
 _PLAIN = (float, int, bool, type(None))
 
@@ -44,7 +44,7 @@ class Tensor(Node):
         payload = as_array(data, dtype)
         _leaf(self, payload)
         if requires_grad:
-            _require_floating(payload.dtype)
+            require_floating(payload.dtype)
             self.requires_grad = True
 
     # ------------------------------------------------------------------------------------ recording
@@ -70,7 +70,7 @@ class Tensor(Node):
             out = np.asarray(out)
         if out.dtype not in SUPPORTED:
             raise DtypeError(
-                f"{op.name}: its result would be {out.dtype}. {_unsupported(out.dtype)}"
+                f"{op.name}: its result would be {out.dtype}. {unsupported(out.dtype)}"
             )
         made = _new(Tensor)
         made.payload = out
@@ -404,65 +404,9 @@ def _unbroadcast(g: Any, source: Tensor, node: Node) -> Any:
         position = next((i for i, x in enumerate(node.inputs or ()) if x is source), None)
         raise ShapeError(
             f"{node.op and node.op.name}: its vjp for input {position} has shape {g.shape}, which "
-            "is no "
-            f"broadcast of the input's {shape}. The row's formula is wrong."
+            f"is no broadcast of the input's {shape}. The row's formula is wrong."
         )
     return reshape(_sum(g, axis=axes, keepdims=True), shape=shape)
-
-
-# ---------------------------------------------------------------------------------------- from data
-
-
-def as_array(data: Any, dtype: Any = None) -> ndarray:
-    """`data` as an ndarray of a supported dtype in native byte order; floating Python numbers
-    become float32."""
-    if isinstance(data, Tensor):
-        data = data.payload
-    if isinstance(data, np.ma.MaskedArray):
-        raise DtypeError("tensor: a masked array has no numbers where it is masked. Use .filled().")
-    try:
-        array = np.asarray(data)
-    except ValueError:
-        raise ShapeError(
-            "tensor: the nested lists are ragged: rows of one axis must have equal lengths."
-        ) from None
-    if dtype is None and array.dtype == np.float64 and not _has_numpy_numbers(data):
-        dtype = np.float32
-    if dtype is not None:
-        dtype = np.dtype(dtype)
-        if dtype.newbyteorder("=") not in SUPPORTED:
-            raise DtypeError(_unsupported(dtype))
-        if array.dtype.kind not in "fiub":
-            raise DtypeError(_unsupported(array.dtype))
-        return array.astype(dtype.newbyteorder("="), copy=False)
-    native = array.dtype.newbyteorder("=")
-    if native not in SUPPORTED:
-        raise DtypeError(_unsupported(array.dtype))
-    return np.asarray(array.astype(native, copy=False))
-
-
-def _has_numpy_numbers(data: Any) -> bool:
-    """Whether the numbers come with a dtype of their own: an array, a NumPy scalar, or a sequence
-    of them."""
-    while isinstance(data, (list, tuple)) and data:
-        data = data[0]
-    return isinstance(data, np.generic) or not isinstance(data, (float, int, list, tuple))
-
-
-def _unsupported(dtype: Any) -> str:
-    return (
-        f"tensor: dtype {dtype} is not supported: expected float32, float64, an integer type or "
-        "bool. Convert the data "
-        "first, e.g. data.astype(np.float32)."
-    )
-
-
-def _require_floating(dtype: Any) -> None:
-    if dtype.kind != "f":
-        raise DtypeError(
-            f"tensor: a tensor of dtype {dtype} can't require grad: derivatives need float32 or "
-            "float64."
-        )
 
 
 for _op in OPS.values():

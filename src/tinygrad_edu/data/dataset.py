@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import SUPPORTED
 from ..errors import DtypeError, ShapeError
 from ..random import generator
-from ..tensor import SUPPORTED, Tensor
+from ..tensor import Tensor
 
 
 class ArrayDataset:

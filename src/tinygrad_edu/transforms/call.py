@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from ..dtypes import as_array
 from ..errors import DtypeError, ShapeError
 from ..graph import Node, Recorder, recording, silenced, tick
 from ..ops.shape import identity
-from ..tensor import Tensor, as_array
+from ..tensor import Tensor
 from .reverse import carry, frontier, leaf
 from .structure import dtype_of, leaves, matched, rebuilt, shape_of, shaped, zeros_like
 
