@@ -9,9 +9,9 @@ Arrays are held in local names while C runs, without the GIL.
 A forward that has a vjp kernel carries it as `.vjp(g, out, inputs, params, needs, stash)`: a faster
 copy of the row's formula for plain arrays, which answers NotImplemented where it does not apply.
 
-    library.py      loading, choosing, and what every gate needs elementwise.py  reduction.py
-    matrix.py  loss.py  optimizer.py      one file per family, as in csrc/ reference.py    the
-    formulas in NumPy: specification, oracle, fallback
+    library.py      loading, choosing, and what every gate needs
+    elementwise.py  reduction.py  matrix.py  loss.py  optimizer.py      one file per family
+    reference.py    the formulas in NumPy: specification, oracle, fallback
 """
 
 from .elementwise import elementwise
