@@ -13,7 +13,7 @@ import pytest
 import tinygrad_edu
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))
 
 
 def blocks(document, language):

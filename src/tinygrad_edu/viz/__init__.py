@@ -1,0 +1,20 @@
+"""Looking at things. The graph of a Tensor or Value is drawn without any library; everything else
+is drawn by matplotlib, which the extra `viz` installs, and is imported when first asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from .figure import new_figure
+
+__all__ = ["new_figure"]
+
+# name: the file that it lives in
+_WITHIN: dict[str, str] = {}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WITHIN:
+        return getattr(importlib.import_module(f".{_WITHIN[name]}", __name__), name)
+    raise AttributeError(f"module 'tinygrad_edu.viz' has no attribute {name!r}")
