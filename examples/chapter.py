@@ -6,7 +6,7 @@
     chapter.picture("name", draw)          # draw(figure) is called only where a picture is wanted
     sys.exit(chapter.finish())
 
-A chapter that needs an option of its own adds it to `Chapter.parser(__doc__)` and passes the parser.
+A chapter with an option of its own adds it to `Chapter.parser(__doc__)` and passes that parser.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from typing import Any
 def matplotlib() -> Any:
     """The library, or one sentence that says how to get it (ImportError)."""
     try:
-        import matplotlib.figure as _  # noqa: F401
         import matplotlib as library
+        import matplotlib.figure as _  # noqa: F401
     except ImportError:
         raise ImportError(
             "pictures are drawn with matplotlib, which is not installed: pip install "
