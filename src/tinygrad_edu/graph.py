@@ -143,15 +143,18 @@ def mark_replaced(node: Node) -> None:
     node.written = _Writes.latest = tick()
 
 
-def mark_written(node: Node) -> None:
-    """Note that the payload of `node` was changed in place (by an optimizer, an assignment, a
+def mark_written(*nodes: Node) -> None:
+    """Note that the payloads of `nodes` were changed in place (by an optimizer, an assignment, a
     load). The note is on the memory, which views and detached nodes share."""
-    owner = node.memory()
-    assert owner is not None
-    note = _Writes.memory.get(id(owner))
-    if note is None or note[0]() is not owner:
-        note = _Writes.memory[id(owner)] = [weakref.ref(owner, _forget(id(owner))), 0]
-    note[1] = _Writes.latest = tick()
+    now = _Writes.latest = tick()
+    notes = _Writes.memory
+    for node in nodes:
+        owner = node.memory()
+        note = notes.get(id(owner))
+        if note is None or note[0]() is not owner:
+            notes[id(owner)] = [weakref.ref(owner, _forget(id(owner))), now]
+        else:
+            note[1] = now
 
 
 def _forget(key: int) -> Callable:

@@ -6,56 +6,92 @@ dtype) is updated by the formula; the two paths never meet in one array.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from operator import is_
 from typing import Any
 
+import numpy as np
 from numpy import ndarray
 
 from . import reference
-from .library import c_functions, ffi, from_buffer, ready
+from .library import POINTER, c_functions, ffi, from_buffer, ready
 
 _sgd = c_functions("sgd")
 _adam = c_functions("adam")
 
 
-def _by_path(
-    kernels: dict, written: Sequence[Sequence[ndarray]], grads: Sequence[ndarray]
-) -> dict[Any, list[int]]:
-    """The indices of the parameters by dtype, where a kernel can write them all; under None the
-    others."""
-    groups: dict[Any, list[int]] = {}
-    for i, g in enumerate(grads):
-        arrays = [column[i] for column in written]
-        writable = g.dtype in kernels and all(
-            a.dtype == g.dtype and a.shape == g.shape and a.flags.carray for a in arrays
+class Held:
+    """Arrays that are stepped together, as C sees them: grouped by dtype, with their pointers.
+
+    Weights and an optimizer's state stay the same arrays for a whole training, and to ask six
+    arrays for pointer, dtype and layout takes longer than to step a small layer. So it is asked
+    once, and again when an array is another than last time. (So an array that is made read-only in
+    mid-training is still written to.)
+    """
+
+    __slots__ = ("columns", "groups")
+
+    def __init__(self) -> None:
+        self.columns: list[list[ndarray]] = []
+        self.groups: list[Group] = []
+
+    def __reduce__(self) -> tuple:
+        return Held, ()  # a copied optimizer asks its own arrays
+
+    def of(self, kernels: dict, columns: list[Sequence[ndarray]]) -> list[Group]:
+        """The groups of `columns`: lists of equal length, the weights first, then each kind of
+        state."""
+        if len(columns) != len(self.columns) or not all(map(_same, columns, self.columns)):
+            self.groups = _grouped(kernels, columns)
+            self.columns = [list(column) for column in columns]
+        return self.groups
+
+
+def _same(arrays: Sequence[ndarray], others: Sequence[ndarray]) -> bool:
+    return len(arrays) == len(others) and all(map(is_, arrays, others))
+
+
+class Group:
+    """Some of the parameters: `chosen`, their places; `kernel`, what steps them, or None where only
+    the formula can; the C columns of pointers to what is written."""
+
+    __slots__ = ("chosen", "kernel", "dtype", "at", "sizes", "gradients", "_held")
+
+    def __init__(self, kernel: Any, dtype: Any, chosen: list[int], columns: list) -> None:
+        self.chosen, self.kernel, self.dtype = chosen, kernel, dtype
+        if kernel is None:
+            return
+        pointer = "float *[]" if dtype.itemsize == 4 else "double *[]"
+        self._held = [[from_buffer(POINTER[dtype], c[i]) for i in chosen] for c in columns]
+        self.at = [ffi.new(pointer, held) for held in self._held]
+        self.sizes = ffi.new("size_t[]", [columns[0][i].size for i in chosen])
+        self.gradients = ffi.new(pointer, len(chosen))
+
+    def step(self, grads: Sequence[ndarray], absent: tuple, *numbers: Any) -> None:
+        """Run the kernel on the gradients of all parameters. `absent`: NULL for each column that
+        the kernel may do without; then what it takes besides arrays."""
+        array, dtype, at = POINTER[self.dtype], self.dtype, self.gradients
+        held = [from_buffer(array, ready(np.asarray(grads[i], dtype))) for i in self.chosen]
+        at[0 : len(held)] = held
+        self.kernel(*self.at, *absent, at, self.sizes, len(held), *numbers)
+
+
+def _grouped(kernels: dict, columns: list[Sequence[ndarray]]) -> list[Group]:
+    """The parameters by dtype, where a kernel can write all their arrays; the others together."""
+    found: dict[Any, list[int]] = {}
+    for i, arrays in enumerate(zip(*columns)):
+        weight = arrays[0]
+        writable = weight.dtype in kernels and all(
+            a.dtype == weight.dtype and a.shape == weight.shape and a.flags.carray for a in arrays
         )
-        groups.setdefault(g.dtype if writable else None, []).append(i)
-    return groups
-
-
-def _pointers(arrays: Sequence[ndarray]) -> tuple[Any, list]:
-    """A C array of pointers to `arrays`, and what must be kept alive while it is used."""
-    kind = "float" if arrays[0].itemsize == 4 else "double"
-    held = [from_buffer(f"{kind}[]", a) for a in arrays]
-    return ffi.new(f"{kind} *[]", held), held
-
-
-def _call(
-    kernel: Callable,
-    columns: Sequence[Sequence[ndarray] | None],
-    grads: Sequence[ndarray],
-    *numbers: Any,
-) -> None:
-    grads = [ready(g) for g in grads]
-    pointers = [ffi.NULL if column is None else _pointers(column) for column in (*columns, grads)]
-    sizes = ffi.new("size_t[]", [g.size for g in grads])
-    kernel(*(p if p is ffi.NULL else p[0] for p in pointers), sizes, len(grads), *numbers)
+        found.setdefault(weight.dtype if writable else None, []).append(i)
+    return [Group(kernels.get(dtype), dtype, chosen, columns) for dtype, chosen in found.items()]
 
 
 def sgd_step(
-    weights: Sequence,
-    momenta: Sequence | None,
-    grads: Sequence,
+    weights: Sequence[ndarray],
+    momenta: Sequence[ndarray] | None,
+    grads: Sequence[ndarray],
     *,
     lr: float,
     momentum: float,
@@ -63,35 +99,35 @@ def sgd_step(
     nesterov: bool,
     weight_decay: float,
     first: bool,
+    held: Held | None = None,
 ) -> None:
     """One step of SGD on all `weights`, in place; `momenta` (or None) are written too, `grads` only
     read."""
-    written = [weights] if momenta is None else [weights, momenta]
-    for dtype, chosen in _by_path(_sgd, written, grads).items():
-        w = [weights[i] for i in chosen]
-        b = None if momenta is None else [momenta[i] for i in chosen]
-        g = [grads[i] for i in chosen]
-        if dtype is None:
-            reference.sgd_step(
-                w,
-                b,
-                g,
-                lr=lr,
-                momentum=momentum,
-                dampening=dampening,
-                nesterov=nesterov,
-                weight_decay=weight_decay,
-                first=first,
-            )
-        else:
-            _call(_sgd[dtype], (w, b), g, lr, momentum, dampening, nesterov, weight_decay, first)
+    columns = [weights] if momenta is None else [weights, momenta]
+    for group in (held or Held()).of(_sgd, columns):
+        if group.kernel is not None:
+            at = () if momenta is not None else (ffi.NULL,)
+            group.step(grads, at, lr, momentum, dampening, nesterov, weight_decay, first)
+            continue
+        w, g = _picked(group, weights, grads)
+        reference.sgd_step(
+            w,
+            None if momenta is None else [momenta[i] for i in group.chosen],
+            g,
+            lr=lr,
+            momentum=momentum,
+            dampening=dampening,
+            nesterov=nesterov,
+            weight_decay=weight_decay,
+            first=first,
+        )
 
 
 def adam_step(
-    weights: Sequence,
-    means: Sequence,
-    squares: Sequence,
-    grads: Sequence,
+    weights: Sequence[ndarray],
+    means: Sequence[ndarray],
+    squares: Sequence[ndarray],
+    grads: Sequence[ndarray],
     *,
     lr: float,
     beta1: float,
@@ -100,36 +136,30 @@ def adam_step(
     weight_decay: float,
     decoupled: bool,
     step: int,
+    held: Held | None = None,
 ) -> None:
     """Step number `step` (from 1) of Adam or AdamW on all `weights`; `means` and `squares` are
     written too."""
-    for dtype, chosen in _by_path(_adam, [weights, means, squares], grads).items():
-        w, m, v, g = ([column[i] for i in chosen] for column in (weights, means, squares, grads))
-        if dtype is None:
-            reference.adam_step(
-                w,
-                m,
-                v,
-                g,
-                lr=lr,
-                beta1=beta1,
-                beta2=beta2,
-                eps=eps,
-                weight_decay=weight_decay,
-                decoupled=decoupled,
-                step=step,
-            )
-        else:
-            _call(
-                _adam[dtype],
-                (w, m, v),
-                g,
-                lr,
-                beta1,
-                beta2,
-                eps,
-                weight_decay,
-                decoupled,
-                1 - beta1**step,
-                1 - beta2**step,
-            )
+    for group in (held or Held()).of(_adam, [weights, means, squares]):
+        if group.kernel is not None:
+            bias = 1 - beta1**step, 1 - beta2**step
+            group.step(grads, (), lr, beta1, beta2, eps, weight_decay, decoupled, *bias)
+            continue
+        w, m, v, g = _picked(group, weights, means, squares, grads)
+        reference.adam_step(
+            w,
+            m,
+            v,
+            g,
+            lr=lr,
+            beta1=beta1,
+            beta2=beta2,
+            eps=eps,
+            weight_decay=weight_decay,
+            decoupled=decoupled,
+            step=step,
+        )
+
+
+def _picked(group: Group, *columns: Sequence[ndarray]) -> list[list[ndarray]]:
+    return [[column[i] for i in group.chosen] for column in columns]

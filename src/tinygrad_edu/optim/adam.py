@@ -60,6 +60,7 @@ class Adam(Optimizer):
             weight_decay=self.weight_decay,
             decoupled=self.decoupled,
             step=age + 1,
+            held=self._held,
         )
 
 

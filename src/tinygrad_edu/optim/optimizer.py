@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from ..errors import DtypeError, ShapeError
 from ..graph import mark_written
+from ..kernels.optimizer import Held
 from ..tensor import Tensor
 
 
@@ -55,6 +56,7 @@ class Optimizer:
             )
         self.lr = lr
         self._age = [0] * len(self.params)
+        self._held = Held()
 
     @property
     def lr(self) -> float:
@@ -87,31 +89,37 @@ class Optimizer:
     def step(self) -> None:
         """Update every parameter that has a gradient; the others keep their numbers and their
         age."""
-        groups: dict[int, list[int]] = {}
-        for i, p in enumerate(self.params):
-            if p.grad is not None:
-                self._check_gradient(p)
-                groups.setdefault(self._age[i], []).append(i)
-        for age, chosen in groups.items():
-            weights = [self.params[i].payload for i in chosen]
-            grads = [self.params[i].grad.payload for i in chosen]
-            self._update(chosen, weights, grads, age)
+        ages, params = self._age, self.params
+        due: dict[int, list[int]] = {}
+        for i, p in enumerate(params):
+            g = p.grad
+            if g is not None:
+                if (
+                    not isinstance(g, Tensor)
+                    or g.payload.shape != p.payload.shape
+                    or g.payload.dtype.kind != "f"
+                ):
+                    self._refuse(p)
+                due.setdefault(ages[i], []).append(i)
+        for age, chosen in due.items():
+            stepped = [params[i] for i in chosen]
+            weights = [p.payload for p in stepped]
+            self._update(chosen, weights, [p.grad.payload for p in stepped], age)
+            mark_written(*stepped)
             for i in chosen:
-                self._age[i] = age + 1
-                mark_written(self.params[i])
+                ages[i] = age + 1
 
-    def _check_gradient(self, p: Tensor) -> None:
+    def _refuse(self, p: Tensor) -> NoReturn:
         """A gradient that somebody put into place must fit: the step writes by its shape."""
         g = p.grad
         if not isinstance(g, Tensor) or g.dtype.kind != "f":
             raise TypeError(
                 f"{type(self).__name__}: .grad of a parameter is {g!r}: expected a floating Tensor."
             )
-        if g.shape != p.shape:
-            raise ShapeError(
-                f"{type(self).__name__}: a gradient of shape {g.shape} for a parameter of shape "
-                f"{p.shape}: they must be equal."
-            )
+        raise ShapeError(
+            f"{type(self).__name__}: a gradient of shape {g.shape} for a parameter of shape "
+            f"{p.shape}: they must be equal."
+        )
 
     def _update(
         self, chosen: list[int], weights: list[np.ndarray], grads: list[np.ndarray], age: int

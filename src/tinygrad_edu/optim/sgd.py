@@ -56,4 +56,5 @@ class SGD(Optimizer):
             nesterov=self.nesterov,
             weight_decay=self.weight_decay,
             first=age == 0,
+            held=self._held,
         )
