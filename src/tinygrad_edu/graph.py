@@ -101,21 +101,21 @@ class Node(Recorder):
         """
         op: Any = self.op
         inputs: Any = self.inputs
-        needs = [
-            isinstance(x, Node) and (x.requires_grad if wanted is None else x in wanted)
-            for x in inputs
-        ]
-        if create_graph:
-            values, out = inputs, self
-        else:
-            values = [x.payload if isinstance(x, Node) else x for x in inputs]
-            out = self.payload
-        if op.joint is not None or (
-            op.kernel_vjp is not None and self.uses_kernels and not create_graph
-        ):
-            results = _all_at_once(self, g, out, values, needs, create_graph)
-        else:
-            results = _one_by_one(self, g, out, values, needs)
+        values, needs = [], []
+        for x in inputs:
+            if isinstance(x, Node):
+                values.append(x if create_graph else x.payload)
+                needs.append(x.requires_grad if wanted is None else x in wanted)
+            else:
+                values.append(x)
+                needs.append(False)
+        out = self if create_graph else self.payload
+        results: Any = NotImplemented
+        if op.kernel_vjp is not None and self.uses_kernels and not create_graph:
+            results = op.kernel_vjp(g, out, values, self.params, needs, self.stash)
+        if results is NotImplemented:
+            formulas = _one_by_one if op.joint is None else _jointly
+            results = formulas(self, g, out, values, needs)
         passed = []
         for source, need, result in zip(inputs, needs, results):
             if need and result is not None:
@@ -291,18 +291,9 @@ def _one_by_one(node: Node, g: Any, out: Any, values: Any, needs: list[bool]) ->
     return results
 
 
-def _all_at_once(
-    node: Node, g: Any, out: Any, values: Any, needs: list[bool], create_graph: bool
-) -> Any:
-    """One gradient (or None) per input: from the vjp kernel if it takes these payloads, else from
-    the row's formulas."""
+def _jointly(node: Node, g: Any, out: Any, values: Any, needs: list[bool]) -> Any:
+    """One gradient (or None) per input, from a row's one formula for all of them."""
     op: Any = node.op
-    if op.kernel_vjp and node.uses_kernels and not create_graph:
-        results = op.kernel_vjp(g, out, values, node.params, needs, node.stash)
-        if results is not NotImplemented:
-            return results
-    if op.joint is None:
-        return _one_by_one(node, g, out, values, needs)
     results = op.joint(g, out, *values, **node.params)
     if len(results) != len(needs):
         raise GraphError(

@@ -41,6 +41,7 @@ class Op:
         "scalar",
         "vjps",
         "joint",
+        "differentiable",
         "kernel_vjp",
         "inputs",
         "arity",
@@ -85,6 +86,7 @@ class Op:
     ) -> None:
         self.name, self.forward, self.scalar = name, forward, scalar
         self.vjps, self.joint = vjps, joint
+        self.differentiable = vjps is not None or joint is not None
         self.kernel_vjp = getattr(forward, "vjp", None)
         self.inputs, self.arity = inputs, None if variadic else len(inputs)
         self.defaults, self.domain, self.cases, self.kinks = defaults, domain, cases, kinks
@@ -94,10 +96,6 @@ class Op:
         self.symbol = symbol or name
         self.function: Any = None
         self._read = _arguments_read((*(vjps or ()), joint))
-
-    @property
-    def differentiable(self) -> bool:
-        return self.vjps is not None or self.joint is not None
 
     @property
     def reads_output(self) -> bool:
@@ -341,8 +339,10 @@ def bind(op: Op, args: tuple, kwargs: dict[str, Any], *, first: int) -> dict[str
     """The parameters of a call, complete and in the row's order; unknown and doubled ones are
     refused by name."""
     defaults = op.defaults
-    if not args and not kwargs:
-        return defaults
+    if not args:
+        params = {**defaults, **kwargs} if kwargs else defaults
+        if len(params) == len(defaults):
+            return params
     if len(args) > len(defaults):
         raise TypeError(
             f"{op.name}() takes {first + len(defaults)} arguments and got {first + len(args)}: "

@@ -24,6 +24,9 @@ from .ops.reduction import sum as _sum
 from .ops.shape import astype, flatten, getitem, reshape, transpose
 
 _new = object.__new__
+_ONE = {dtype: np.ones((), dtype) for dtype in map(np.dtype, "fd")}  # d loss / d loss
+for _one in _ONE.values():
+    _one.flags.writeable = False
 _PLAIN = (float, int, bool, type(None))
 
 
@@ -54,15 +57,20 @@ class Tensor(Node):
         """Run `op` on the payloads of `inputs`; remember it where a gradient may be asked for."""
         payloads = []
         wanted = False
+        plain = True  # nothing among the payloads records: the door would only let them pass
         for x in inputs:
             if isinstance(x, Tensor):
-                payloads.append(x.payload)
-                wanted = wanted or x.requires_grad
+                payload = x.payload
+                payloads.append(payload)
+                if x.requires_grad:
+                    wanted = True
+                if type(payload) is not ndarray:
+                    plain = False
             elif type(x) in _PLAIN or type(x) is ndarray:
                 payloads.append(x)
             else:
-                return cls.record(op, tuple(_operand(op, value) for value in inputs), params)
-        out = apply(op, tuple(payloads), params)
+                return cls.record(op, tuple([_operand(op, value) for value in inputs]), params)
+        out = op.forward(*payloads, **params) if plain else apply(op, tuple(payloads), params)
         stash = None
         if op.stash:
             out, stash = out
@@ -92,7 +100,7 @@ class Tensor(Node):
     def memory(self) -> Any:
         """The array that owns the memory; a view has it as its base."""
         owner = self.payload
-        while isinstance(owner, ndarray) and isinstance(owner.base, ndarray):
+        while type(owner) is ndarray and owner.base is not None and isinstance(owner.base, ndarray):
             owner = owner.base
         return owner
 
@@ -101,6 +109,12 @@ class Tensor(Node):
         tensor's dtype."""
         payload = self.payload
         shape, dtype = payload.shape, payload.dtype
+        if (
+            type(contribution) is ndarray
+            and contribution.dtype is dtype
+            and contribution.shape == shape
+        ):
+            return contribution
         if not isinstance(contribution, (ndarray, Recorder)):
             contribution = np.asarray(contribution)
         if contribution.shape != shape:
@@ -141,7 +155,10 @@ class Tensor(Node):
                 "parameters with requires_grad=True, and compute the loss outside no_grad() and "
                 "without detach()."
             )
+        payload = self.payload
         if gradient is None:
+            if payload.shape == () and payload.dtype in _ONE and not create_graph:
+                return _ONE[payload.dtype]
             if self.size != 1:
                 raise ShapeError(
                     f"backward: a tensor of shape {self.shape} has no single derivative. Reduce "
@@ -149,9 +166,7 @@ class Tensor(Node):
                     "number first (.sum(), .mean()), or pass gradient= of this shape."
                 )
             gradient = (
-                np.ones_like(self.payload)
-                if isinstance(self.payload, ndarray)
-                else self.payload.ones_like()
+                np.ones_like(payload) if isinstance(payload, ndarray) else payload.ones_like()
             )
         given = gradient.payload if isinstance(gradient, Tensor) else gradient
         if not isinstance(given, Recorder):
