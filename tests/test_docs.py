@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tables
 
 import tinygrad_edu
 
@@ -44,6 +45,12 @@ def test_the_readme_has_one_command_for_the_job_and_one_for_the_tests():
     job, tests = blocks("README.md", "sh")
     assert "tinygrad-edu train digits" in job and "pytest" in tests
     assert all(len(block.strip().splitlines()) == 1 for block in (job, tests))
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
+def test_the_tables_of_a_page_are_those_of_the_code(page):
+    text = page.read_text(encoding="utf-8")
+    assert text == tables.filled(text), "run: python tests/tables.py"
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)

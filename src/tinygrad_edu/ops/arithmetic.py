@@ -25,12 +25,15 @@ abs: Any = unary(
     vjp=lambda g, _out, x: g * sign(x), domain=Reals(-4, 4, avoid=(0,)), kinks="0 at x = 0")
 sign: Any = unary(
     "sign", np.sign, scalar=lambda x: (x > 0) - (x < 0) if x == x else x,
+    doc="-1, 0 or 1.",
     vjp=lambda g, _out, _x: nothing(g), domain=Reals(-4, 4, avoid=(0,)), kinks="0 everywhere")
 square = unary(
     "square", np.square, scalar=lambda x: x * x,
+    doc="x ** 2.",
     vjp=lambda g, _out, x: g * (2 * x), domain=Reals(-4, 4))
 reciprocal = unary(
     "reciprocal", lambda x: np.reciprocal(np.asarray(x) * 1.0), scalar=lambda x: 1 / x,
+    doc="1 / x.",
     vjp=lambda g, out, _x: -g * out * out, domain=Reals(0.5, 4))
 floor = unary(
     "floor", np.floor, scalar=lambda x: float(math.floor(x)),
@@ -40,6 +43,7 @@ ceil = unary(
     vjp=lambda g, _out, _x: nothing(g), domain=Reals(0.1, 0.9), kinks="0 everywhere")
 round = unary(
     "round", np.rint, scalar=lambda x: float(builtins.round(x)),
+    doc="The nearest integer.",
     vjp=lambda g, _out, _x: nothing(g), domain=Reals(0.6, 1.4),
     kinks="0 everywhere; halves to even")
 
@@ -61,6 +65,7 @@ divide = binary(
          lambda g, out, _x, y: -g * out / y), domain=(Reals(-4, 4), Reals(0.5, 4)))
 power = binary(
     "power", np.power, scalar=math.pow, dunder="pow", symbol="**",
+    doc="x ** y.",
     vjp=(lambda g, _out, x, y: g * power_slope(x, y),
          lambda g, out, x, y: g * out * log_base(x, y)),
     domain=(Reals(0.5, 3), Reals(-2, 3)),
@@ -104,10 +109,12 @@ def nothing(g):
 
 arctan2 = binary(
     "arctan2", np.arctan2, scalar=math.atan2,
+    doc="The angle of the point (y, x), in [-pi, pi]: the first argument is the ordinate.",
     vjp=(lambda g, _out, x, y: g * y / (x * x + y * y),
          lambda g, _out, x, y: -g * x / (x * x + y * y)), domain=Reals(0.5, 4))
 hypot = binary(
     "hypot", np.hypot, scalar=math.hypot,
+    doc="sqrt(x**2 + y**2).",
     vjp=(lambda g, out, x, _y: g * where(out == 0, 0, x / where(out == 0, 1, out)),
          lambda g, out, _x, y: g * where(out == 0, 0, y / where(out == 0, 1, out))),
     domain=Reals(0.5, 4), kinks="0 at the origin")

@@ -42,6 +42,7 @@ sqrt = unary(
     vjp=lambda g, out, _x: g / (2 * out), domain=Reals(0.25, 4), kinks="inf at 0")
 rsqrt = unary(
     "rsqrt", reference.rsqrt, scalar=lambda x: 1 / math.sqrt(x),
+    doc="1 / sqrt(x).",
     vjp=lambda g, out, x: g * (-0.5) * out / x, domain=Reals(0.25, 4), kinks="-inf at 0")
 
 
@@ -99,42 +100,52 @@ arctanh = unary(
     vjp=lambda g, _out, x: g / (1 - x * x), domain=Reals(-0.8, 0.8))
 erf = unary(
     "erf", reference.erf, scalar=math.erf,
+    doc="The error function, 2 / sqrt(pi) times the integral of exp(-t**2) from 0 to x.",
     vjp=lambda g, _out, x: g * TWO_OVER_SQRT_PI * exp(-x * x), domain=Reals(-3, 3))
 
 # ------------------------------------------------------------------------------------- activations
 
 sigmoid = unary(
     "sigmoid", reference.sigmoid,
+    doc="1 / (1 + exp(-x)), the logistic function.",
     scalar=lambda x: 1 / (1 + math.exp(-x)) if x > -700 else math.exp(x),
     vjp=lambda g, out, _x: g * out * (1 - out), domain=Reals(-6, 6))
 log_sigmoid = unary(
     "log_sigmoid", reference.log_sigmoid,
+    doc="log(sigmoid(x)), without overflow.",
     vjp=lambda g, _out, x: g * sigmoid(-x), domain=Reals(-6, 6))
 softplus = unary(
     "softplus", reference.softplus,
+    doc="log(1 + exp(x)), without overflow: a smooth relu.",
     vjp=lambda g, _out, x: g * sigmoid(x), domain=Reals(-6, 6))
 relu = unary(
     "relu", reference.relu, scalar=lambda x: 0.0 if x <= 0 else x, symbol="ReLU",
+    doc="max(x, 0).",
     vjp=lambda g, _out, x: where(x > 0, g, 0), domain=Reals(-4, 4, avoid=(0,)), kinks="0 at x = 0")
 leaky_relu = unary(
     "leaky_relu", reference.leaky_relu, defaults={"negative_slope": 0.01},
+    doc="x above 0, negative_slope * x below.",
     vjp=lambda g, _out, x, negative_slope: where(x > 0, g, g * negative_slope),
     domain=Reals(-4, 4, avoid=(0,)), kinks="negative_slope at x = 0")
 elu = unary(
     "elu", reference.elu, defaults={"alpha": 1.0},
+    doc="x above 0, alpha (exp(x) - 1) below. Clevert et al. 2016.",
     vjp=lambda g, _out, x, alpha: where(x > 0, g, g * alpha * exp(where(x > 0, 0, x))),
     domain=Reals(-4, 4, avoid=(0,)), kinks="alpha at x = 0")
 selu = unary(
     "selu", reference.selu,
+    doc="elu with the constants that keep mean and variance. Klambauer et al. 2017.",
     vjp=lambda g, _out, x: g * where(
         x > 0, reference.SELU_SCALE,
         reference.SELU_SCALE * reference.SELU_ALPHA * exp(where(x > 0, 0, x))),
     domain=Reals(-4, 4, avoid=(0,)), kinks="scale * alpha at x = 0")
 silu = unary(
     "silu", reference.silu,
+    doc="x sigmoid(x), also called swish.",
     vjp=lambda g, out, x: g * (sigmoid(x) + out * sigmoid(-x)), domain=Reals(-6, 6))
 mish = unary(
     "mish", reference.mish,
+    doc="x tanh(softplus(x)). Misra 2019.",
     vjp=lambda g, _out, x: g * mish_slope(x, tanh(softplus(x))), domain=Reals(-6, 6))
 gelu_exact = unary(
     "gelu_exact", reference.gelu, kernel="gelu", public=False,
@@ -147,10 +158,12 @@ gelu_tanh = unary(
     doc="The tanh approximation of gelu. `gelu(x, approximate=\"tanh\")` is the public name.")
 hardtanh = unary(
     "hardtanh", reference.hardtanh,
+    doc="x limited to [-1, 1].",
     vjp=lambda g, _out, x: where(x * x < 1, g, 0), domain=Reals(-3, 3, avoid=(-1, 1)),
     kinks="0 at x = -1 and x = 1")
 step = unary(
     "step", reference.step, scalar=lambda x: 1.0 if x >= 0 else 0.0 if x < 0 else x,
+    doc="1 where x >= 0, else 0: the unit of 1943.",
     vjp=lambda g, _out, _x: nothing(g), domain=Reals(-4, 4, avoid=(0,)),
     kinks="0 everywhere; step(0) = 1")
 
