@@ -35,9 +35,13 @@ def run(*command, cwd=None):
     )
 
 
-@pytest.mark.parametrize("number", range(len(blocks("README.md", "python"))))
-def test_each_python_block_of_the_readme_runs(number):
-    done = run("-W", "error", "-c", blocks("README.md", "python")[number])
+PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+BLOCKS = [(page, i) for page in PAGES for i in range(len(blocks(page, "python")))]
+
+
+@pytest.mark.parametrize("page, number", BLOCKS)
+def test_each_python_block_of_a_page_runs(page, number):
+    done = run("-W", "error", "-c", blocks(page, "python")[number])
     assert done.returncode == 0, done.stderr
 
 
@@ -47,9 +51,9 @@ def test_the_readme_has_one_command_for_the_job_and_one_for_the_tests():
     assert all(len(block.strip().splitlines()) == 1 for block in (job, tests))
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("page", PAGES)
 def test_the_tables_of_a_page_are_those_of_the_code(page):
-    text = page.read_text(encoding="utf-8")
+    text = (ROOT / page).read_text(encoding="utf-8")
     assert text == tables.filled(text), "run: python tests/tables.py"
 
 

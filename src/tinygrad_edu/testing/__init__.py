@@ -2,11 +2,13 @@
 
 tg.testing.gradcheck(lambda x, w: tg.tanh(x @ w), [x, w])
 
-check.py        gradcheck, gradgradcheck, check_vjp: what is demanded of a gradient numeric.py
-derivatives by finite differences, and the tolerance that follows from the arithmetic payloads.py
-how a function of Tensors, of Values or of arrays is called explain.py      what went wrong, found
-entry by entry once a check has failed layouts.py      the same numbers lying differently in memory
-strategies.py   all of this drawn by hypothesis (an extra, imported when asked for)"""
+check.py        gradcheck, gradgradcheck, check_vjp: what is demanded of a gradient
+numeric.py      derivatives by finite differences, and the tolerance that follows from them
+payloads.py     how a function of Tensors, of Values or of arrays is called
+explain.py      what went wrong, found entry by entry once a check has failed
+layouts.py      the same numbers lying differently in memory
+strategies.py   all of this drawn by hypothesis (an extra, imported when asked for)
+"""
 
 from __future__ import annotations
 
