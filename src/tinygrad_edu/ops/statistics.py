@@ -23,7 +23,7 @@ SPREAD_CASES = cases(((3, 4),), ((3, 4), {"axis": 0}), ((2, 3, 4), {"axis": (0, 
 LENGTH = {"ord": None, **ALONG}
 LENGTH_CASES = (
     *CASES, *(Case(shapes, {"ord": ord, "axis": axis, "keepdims": axis == 1}, distinct=True)
-              for ord in (1, 2, math.inf) for shapes, axis in ((((3, 4),), 1), (((5,),), None))))
+              for ord in (1, 2, 3.5, 0.5, math.inf) for shapes, axis in ((((3, 4),), 1), (((5,),), None))))
 
 
 # ----------------------------------------------------------------------------------------- product
@@ -115,9 +115,12 @@ std = row(
 
 def _norm(x, *, ord, axis, keepdims):
     x = reference.floating(x)
-    if ord not in (None, 1, 2, math.inf):
-        raise ValueError(f"norm: ord={ord!r}: expected None, 1, 2 or inf.")
     several = x.ndim if axis is None else len(axis) if isinstance(axis, tuple) else 1
+    if ord == "fro" and several == 2:
+        ord = None  # another name for the same number
+    if ord is not None and (isinstance(ord, str) or not ord > 0):
+        raise ValueError(f"norm: ord={ord!r}: expected None, a number above 0, inf, or 'fro' for "
+                         "two axes.")
     if ord is not None and several > 1:
         raise ValueError(
             f"norm: ord={ord} over {several} axes of {x.shape} would be NumPy's norm of a matrix, "
@@ -127,24 +130,35 @@ def _norm(x, *, ord, axis, keepdims):
         return kernels.sum(np.abs(x), **along)
     if ord == math.inf:
         return kernels.max(np.abs(x), **along)
-    return np.asarray(np.sqrt(kernels.sum(np.square(x), **along)))
+    if _euclidean(ord):
+        return np.asarray(np.sqrt(kernels.sum(np.square(x), **along)))
+    return np.asarray(kernels.sum(np.abs(x) ** ord, **along) ** (1 / ord))
+
+
+def _euclidean(ord):
+    return ord is None or ord == 2 or ord == "fro"
 
 
 def _norm_vjp(g, out, x, ord, axis, keepdims):
-    """x / |x| for the Euclidean norm, the signs for ord 1, the sign of the largest for inf."""
-    if ord == 1:
-        return kept(g, x.shape, axis, keepdims) * sign(x)
+    """d (sum |x|**p)**(1/p) = sign(x) (|x| / norm)**(p - 1): x / norm for the Euclidean norm, the
+    signs for p = 1; for p = inf the sign of the largest."""
     if ord == math.inf:
         return sign(x) * of_extreme(g, out, abs(x), axis=axis, keepdims=keepdims)
-    return kept(g, x.shape, axis, keepdims) * unless_zero(x, kept(out, x.shape, axis, keepdims))
+    g = kept(g, x.shape, axis, keepdims)
+    if ord == 1:
+        return g * sign(x)
+    length = kept(out, x.shape, axis, keepdims)
+    if _euclidean(ord):
+        return g * unless_zero(x, length)
+    return g * sign(x) * where(x == 0, 1, unless_zero(abs(x), length)) ** (ord - 1)
 
 
 norm = row(
     "norm", _norm, defaults=LENGTH, vjp=_norm_vjp,
     domain=Reals(-4, -0.25), cases=LENGTH_CASES,
     kinks="0 at x = 0; ord inf: shared evenly among equal largest entries",
-    doc="The norm along `axis`: Euclidean (ord None or 2), of absolute values summed (1) or the "
-        "largest (inf). ord None takes any axes together, the others one.")
+    doc="The norm along `axis`: (sum |x|**ord)**(1/ord), Euclidean for None, the largest for inf. "
+        "ord None takes any axes together ('fro' says so of two), the others one.")
 
 
 # ------------------------------------------------------------------------------------ running sums

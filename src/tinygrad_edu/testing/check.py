@@ -54,8 +54,8 @@ def gradcheck(
     `eps`: the step of the differences; by default the one that suits the dtype, and where it fails
     two shorter ones, for functions that bend fast. `rtol`: the tolerance as a share of the size of
     the numbers that are added up, by default from the arithmetic (see numeric.py); `atol` is added
-    to it, 0 by default. `complex_step`: also compare with Im f(x + ih) / h, nearly exact; f must be analytic
-    and work on plain complex arrays. Raises ValueError where no input is floating."""
+    to it, 0 by default. `complex_step`: also compare with Im f(x + ih) / h, nearly exact; f must be
+    analytic and work on plain complex arrays. Raises ValueError where no input is floating."""
     _check(Subject(f, inputs), eps, rtol, atol or 0.0, complex_step, seed)
     return True
 
