@@ -96,7 +96,7 @@ def test_huber_is_quadratic_inside_and_linear_outside(delta):
         (lambda x: tg.norm(x, ord=math.inf), [3.0, -3.0, 1.0], [0.5, -0.5, 0]),
         (lambda x: tg.xlogy(x, np.zeros(2)).sum(), [0.0, 0.0], [0, 0]),
     ],
-    ids=["norm at 0", "norm 3 at 0", "norm 1/2 at a 0", "std of equals", "norm inf tie", "xlogy(0, 0)"],
+    ids=["norm 0", "norm 3 of 0", "norm 1/2", "std of equals", "norm inf tie", "xlogy(0, 0)"],
 )
 def test_what_the_convention_says_at_a_kink(f, x, expected):
     leaf = tg.Tensor(np.array(x), requires_grad=True)

@@ -23,7 +23,8 @@ SPREAD_CASES = cases(((3, 4),), ((3, 4), {"axis": 0}), ((2, 3, 4), {"axis": (0, 
 LENGTH = {"ord": None, **ALONG}
 LENGTH_CASES = (
     *CASES, *(Case(shapes, {"ord": ord, "axis": axis, "keepdims": axis == 1}, distinct=True)
-              for ord in (1, 2, 3.5, 0.5, math.inf) for shapes, axis in ((((3, 4),), 1), (((5,),), None))))
+              for ord in (1, 2, 3.5, 0.5, math.inf)
+              for shapes, axis in ((((3, 4),), 1), (((5,),), None))))
 
 
 # ----------------------------------------------------------------------------------------- product
