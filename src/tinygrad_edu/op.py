@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from .domains import Case
 from .graph import Recorder
@@ -138,13 +139,18 @@ def _star_name(code: Any) -> str:
 def apply(op: Op, inputs: tuple, params: dict[str, Any] = NO_PARAMS) -> Any:
     """Run `op`: recorded by the first input that records, computed at once on plain arrays and
     floats."""
+    numbers = True
     for x in inputs:
-        if isinstance(x, Recorder):
+        kind = type(x)
+        if kind is ndarray:
+            numbers = False
+        elif isinstance(x, Recorder):
             return x.record(op, inputs, params)
-    for x in inputs:
-        if type(x) is not float and type(x) is not int and type(x) is not bool:
-            return op.forward(*inputs, **params) if params else op.forward(*inputs)
-    return on_scalars(op, inputs, params)
+        elif kind is not float and kind is not int and kind is not bool:
+            numbers = False
+    if numbers:
+        return on_scalars(op, inputs, params)
+    return op.forward(*inputs, **params) if params else op.forward(*inputs)
 
 
 def on_scalars(op: Op, inputs: tuple, params: dict[str, Any]) -> Any:

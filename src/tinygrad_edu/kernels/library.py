@@ -99,10 +99,14 @@ def c_functions(name: str) -> dict[np.dtype, Callable]:
     return {dtype: function for dtype, function in found.items() if function is not None}
 
 
+# The two flags of an array that a kernel can read as it lies: C order, aligned. As a number, they
+# are asked of several arrays by one `&`: `x.flags.num & y.flags.num & READY == READY`.
+READY = 0x0001 | 0x0100
+
+
 def ready(x: ndarray) -> ndarray:
-    """`x`, or a copy of it where its memory is not what a kernel can read: C order, aligned."""
-    flags = x.flags
-    return x if flags.c_contiguous and flags.aligned else np.array(x, order="C")
+    """`x`, or a copy of it where its memory is not what a kernel can read."""
+    return x if x.flags.num & READY == READY else np.array(x, order="C")
 
 
 def like(g: Any, out: ndarray) -> bool:

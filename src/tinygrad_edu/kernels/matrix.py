@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from ..errors import DtypeError, ShapeError
 from . import reference
-from .library import POINTER, c_functions, check, ffi, from_buffer, like, ready
+from .library import POINTER, READY, c_functions, check, ffi, from_buffer, like, ready
 
 TRANS_A, TRANS_B = 1, 2
 ACTIVATION_CODES = {None: 0, "relu": 1, "sigmoid": 2, "tanh": 3}
@@ -29,11 +29,13 @@ def matmul(a: Any, b: Any) -> ndarray:
     """a @ b with NumPy's meaning: (..., m, k) @ (..., k, n), vectors allowed on either side,
     leading axes broadcast."""
     a, b = np.asarray(a), np.asarray(b)
-    _check_matmul(a, b)
     kernel = _gemm.get(a.dtype) if a.dtype == b.dtype else None
+    matrices = a.ndim == 2 and b.ndim == 2
+    if not matrices or a.shape[1] != b.shape[0]:
+        _check_matmul(a, b)
     if kernel is None or not (a.size and b.size):
         return np.asarray(np.matmul(a, b))
-    if a.ndim == 2 and b.ndim == 2:
+    if matrices:
         return _matmul_2d(kernel, a, b)
     if b.ndim == 1:
         return matmul(a, b[:, np.newaxis])[..., 0]
@@ -66,17 +68,19 @@ def _check_matmul(a: ndarray, b: ndarray) -> None:
 
 
 def _matmul_2d(kernel: Any, a: ndarray, b: ndarray) -> ndarray:
-    out = np.empty((a.shape[0], b.shape[1]), a.dtype)
-    a_at, lda, a_turned, a = _operand(a)
-    b_at, ldb, b_turned, b = _operand(b)
-    flags = (TRANS_A if a_turned else 0) | (TRANS_B if b_turned else 0)
-    m, n = out.shape
-    check(
-        kernel(
-            from_buffer(POINTER[a.dtype], out), a_at, b_at, m, n, a.shape[1], n, lda, ldb, flags
-        ),
-        "matmul",
-    )
+    (m, k), n = a.shape, b.shape[1]
+    out = np.empty((m, n), a.dtype)
+    array = POINTER[a.dtype]
+    at = from_buffer(array, out)
+    if a.flags.num & b.flags.num & READY == READY:
+        status = kernel(at, from_buffer(array, a), from_buffer(array, b), m, n, k, n, k, n, 0)
+    else:
+        a_at, lda, a_turned, a = _operand(a)
+        b_at, ldb, b_turned, b = _operand(b)
+        flags = (TRANS_A if a_turned else 0) | (TRANS_B if b_turned else 0)
+        status = kernel(at, a_at, b_at, m, n, k, n, lda, ldb, flags)
+    if status:
+        check(status, "matmul")
     return out
 
 
