@@ -36,7 +36,8 @@ def run(*command, cwd=None):
 
 
 PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
-BLOCKS = [(page, i) for page in PAGES for i in range(len(blocks(page, "python")))]
+RUN = [page for page in PAGES if page != "docs/errors.md"]  # its blocks are meant to fail
+BLOCKS = [(page, i) for page in RUN for i in range(len(blocks(page, "python")))]
 
 
 @pytest.mark.parametrize("page, number", BLOCKS)

@@ -119,7 +119,8 @@ def test_item_len_iteration_truth_and_index():
     assert x[1, 1].item() == 4 and float(x[0, 0]) == 1 and bool(tg.tensor(0.0)) is False
     assert [10, 20, 30][tg.tensor(2)] == 30
     loss = (x * tg.ones((2, 2), requires_grad=True)).mean()
-    assert float(loss) == 2.5 and int(loss) == 2 and loss.requires_grad
+    assert loss.item() == 2.5 and f"{loss:.2f}" == "2.50" and loss.requires_grad
+    assert float(loss.detach()) == 2.5 and int(loss.detach()) == 2
     for single in (tg.Tensor.item, float):
         with pytest.raises(ValueError, match=r"\(2, 2\) holds 4"):
             single(x)

@@ -164,6 +164,12 @@ def test_no_perturbation_confusion(kind):
     assert float(jvp(lambda x: x * pushed(lambda x, y: x + y)(x), two, one)[1]) == 1
 
 
+def test_a_derivative_of_an_inner_jvp_is_no_longer_in_the_graph():
+    one = tg.tensor(1.0)
+    found = grad(lambda x: jvp(lambda y: x * y * y, (one,), (one,))[1])(one)
+    assert found.item() == 2 and not found.requires_grad and found.op is None
+
+
 def test_the_same_tensor_inside_and_outside_is_two_variables():
     x = tg.Tensor(np.array(3.0), requires_grad=True)
     assert grad(lambda y: x * y)(x).item() == 3, "x in the closure is a constant"

@@ -24,7 +24,15 @@ from .creation import (
     zeros,
     zeros_like,
 )
-from .errors import AnomalyError, DataError, DtypeError, GraphError, ShapeError, TinygradEduError
+from .errors import (
+    AnomalyError,
+    DataError,
+    DtypeError,
+    GradientWarning,
+    GraphError,
+    ShapeError,
+    TinygradEduError,
+)
 from .graph import no_grad
 from .interop import numpy as _numpy_protocol  # noqa: F401  (teaches np.exp(tensor) to record)
 from .interop.dlpack import from_dlpack

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ShapeError
+from .errors import ArgumentError, ShapeError
 from .graph import Recorder, no_grad
 from .ops.arithmetic import abs, arctan2, isfinite, logical_and, maximum, minimum, round, where
 from .ops.elementwise import cos, sin, sqrt
@@ -37,7 +37,7 @@ def minkowski(x: Any, y: Any, p: float = 2, axis: int = -1) -> Any:
     p = inf shared evenly among equal largest differences.
     """
     if not p > 0:
-        raise ValueError(f"minkowski: p={p!r}: expected a number above 0, or math.inf.")
+        raise ArgumentError(f"minkowski: p={p!r}: expected a number above 0, or math.inf.")
     x, y = _points("minkowski", x, y, axis)
     return _length(x - y, p, axis)
 
@@ -76,8 +76,9 @@ def jaccard(x: Any, y: Any, axis: int = -1) -> Any:
     for name, v in (("x", x), ("y", y)):
         numbers = _numbers(v)
         if numbers is not None and (numbers < 0).any():
-            raise ValueError(
-                f"jaccard: {name} holds {numbers.min()}: degrees of membership are 0 or more."
+            raise ArgumentError(
+                f"jaccard: {name} holds {numbers.min()}: degrees of membership are 0 or more.",
+                code="outside-the-domain",
             )
     shared = sum(minimum(x, y), axis=axis)
     total = sum(maximum(x, y), axis=axis)
@@ -100,20 +101,22 @@ def great_circle(a: Any, b: Any, degrees: bool = True, radius: float = EARTH_RAD
     radius that is not above 0, ShapeError. Gradient: 0 where the points coincide or are antipodes.
     """
     if not 0 < radius < math.inf:
-        raise ValueError(f"great_circle: radius={radius!r}: expected a finite number above 0.")
+        raise ArgumentError(f"great_circle: radius={radius!r}: expected a finite number above 0.")
     a, b = _points("great_circle", a, b, -1)
     if a.shape[-1] != 2:
         raise ShapeError(
-            f"great_circle: points of shape {a.shape}: expected (..., 2), latitude and longitude."
+            f"great_circle: points of shape {a.shape}: expected (..., 2), latitude and longitude.",
+            code="unexpected-shape",
         )
     unit, right = (math.pi / 180, 90.0) if degrees else (1.0, math.pi / 2)
     for name, v in (("a", a), ("b", b)):
         numbers = _numbers(v)
         if numbers is not None and (np.abs(numbers[..., 0]) > right * (1 + 1e-6)).any():
             worst = np.abs(numbers[..., 0]).max()
-            raise ValueError(
+            raise ArgumentError(
                 f"great_circle: {name} has a latitude of {worst:g}, beyond the pole at {right:g}. "
-                "Points are (latitude, longitude); for radians pass degrees=False."
+                "Points are (latitude, longitude); for radians pass degrees=False.",
+                code="outside-the-domain",
             )
     lat_a, lon_a, lat_b, lon_b = (getitem(v, (..., i)) for v in (a, b) for i in (0, 1))
     east = lon_a - lon_b

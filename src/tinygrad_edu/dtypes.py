@@ -24,7 +24,8 @@ def as_array(data: Any, dtype: Any = None) -> ndarray:
         array = np.asarray(data)
     except ValueError:
         raise ShapeError(
-            "tensor: the nested lists are ragged: rows of one axis must have equal lengths."
+            "tensor: the nested lists are ragged: rows of one axis must have equal lengths.",
+            code="ragged-rows",
         ) from None
     if dtype is None and array.dtype == np.float64 and not _has_numpy_numbers(data):
         dtype = np.float32
@@ -62,5 +63,6 @@ def require_floating(dtype: Any) -> None:
     if dtype.kind != "f":
         raise DtypeError(
             f"tensor: a tensor of dtype {dtype} can't require grad: derivatives need float32 or "
-            "float64."
+            "float64.",
+            code="not-a-float-dtype",
         )

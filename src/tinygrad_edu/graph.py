@@ -6,15 +6,12 @@ payload is asked of the node (`conform`). Everything is a loop, so a chain of a 
 deeper than a chain of two; a node holds its inputs and nothing holds its outputs, so that a graph
 nobody needs any more dies by reference count.
 
-Time is one counter. A node remembers when it was made (`seq`), and it is noted when memory was last
-written over; a write that is younger than a node which reads that memory is the in-place surprise
-that we refuse.
+A node remembers when it was made (`seq`); memory that was written over since then, and that its
+formulas read, is the in-place surprise that a backward refuses (see writes.py).
 """
 
 from __future__ import annotations
 
-import itertools
-import weakref
 from _thread import get_ident
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
@@ -23,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 from .anomaly import check_arrived, check_backward, watching
 from .errors import GraphError
 from .switch import Switch
+from .writes import Writes, last_written
 
 if TYPE_CHECKING:
     from .op import Op
 
-tick = itertools.count(1).__next__
 _made_at = attrgetter("seq")
 
 
@@ -130,53 +127,6 @@ class Node(Recorder):
         raise
 
 
-class _Writes:
-    """When payloads were last written over. `latest` lets a backward without surprises pay one
-    comparison a node; `memory` is {id: [weak reference, time]} of what was written into."""
-
-    latest = 0
-    memory: dict[int, list] = {}
-
-
-def mark_replaced(node: Node) -> None:
-    """Note that `node` was given another payload; the old one lives on unchanged."""
-    node.written = _Writes.latest = tick()
-
-
-def mark_written(*nodes: Node) -> None:
-    """Note that the payloads of `nodes` were changed in place (by an optimizer, an assignment, a
-    load). The note is on the memory, which views and detached nodes share."""
-    now = _Writes.latest = tick()
-    notes = _Writes.memory
-    for node in nodes:
-        owner = node.memory()
-        note = notes.get(id(owner))
-        if note is None or note[0]() is not owner:
-            notes[id(owner)] = [weakref.ref(owner, _forget(id(owner))), now]
-        else:
-            note[1] = now
-
-
-def _forget(key: int) -> Callable:
-    """What to do when the memory noted under `key` is freed, unless the key was taken anew."""
-
-    def forget(reference: Any) -> None:
-        note = _Writes.memory.get(key)
-        if note is not None and note[0] is reference:
-            del _Writes.memory[key]
-
-    return forget
-
-
-def _last_written(node: Node) -> int:
-    """When the numbers that `node` now shows were last changed."""
-    owner = node.memory()
-    note = _Writes.memory.get(id(owner))
-    if note is None or note[0]() is not owner:
-        return node.written
-    return max(node.written, note[1])
-
-
 # ----------------------------------------------------------------------------- recording on and off
 
 silenced: dict[int, int] = {}  # thread -> depth of its no_grad blocks; empty almost always
@@ -266,7 +216,7 @@ def _reachable(root: Node, ends: set[Node]) -> list[Node]:
         inputs = node.inputs
         if inputs is None:
             _refuse_freed(node)
-        if _Writes.latest > node.seq:
+        if Writes.latest > node.seq:
             _refuse_overwritten(node)
         for source in inputs:  # type: ignore[union-attr]
             if isinstance(source, Node) and source.op is not None and source not in seen:
@@ -297,7 +247,8 @@ def _jointly(node: Node, g: Any, out: Any, values: Any, needs: list[bool]) -> An
     results = op.joint(g, out, *values, **node.params)
     if len(results) != len(needs):
         raise GraphError(
-            f"{op.name}: its vjp returned {len(results)} gradients for {len(needs)} inputs."
+            f"{op.name}: its vjp returned {len(results)} gradients for {len(needs)} inputs.",
+            code="wrong-row",
         )
     return results
 
@@ -314,7 +265,8 @@ def _refuse_freed(node: Node) -> None:
         f"backward: the graph behind this {node.op.name if node.op else 'tensor'} was already "
         "used by a backward and "
         "freed. Run the forward computation again, or pass retain_graph=True to the earlier "
-        "backward."
+        "backward.",
+        code="backward-twice",
     )
 
 
@@ -327,10 +279,10 @@ def _refuse_overwritten(node: Node) -> None:
         if (
             op.reads_input(position)
             and isinstance(source, Node)
-            and _last_written(source) > node.seq
+            and last_written(source) > node.seq
         ):
             _overwritten(op.name, f"input {position}", source)
-    if op.reads_output and _last_written(node) > node.seq:
+    if op.reads_output and last_written(node) > node.seq:
         _overwritten(op.name, "output", node)
 
 
@@ -341,5 +293,6 @@ def _overwritten(name: str, which: str, node: Node) -> None:
         f"backward: the {which} of {name}{described} was changed in place after {name} read it, "
         "so its gradient would be that of other numbers. Call backward() before the change "
         "(optimizer.step(), load_state_dict, .data = ...), run the forward computation again after "
-        "it, or work on a copy."
+        "it, or work on a copy.",
+        code="overwritten-before-backward",
     )

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .data.dataset import plain_array, whole_number
-from .errors import DtypeError, ShapeError
+from .errors import ArgumentError, DtypeError, ShapeError
 
 
 def accuracy(predicted: Any, true: Any) -> float:
@@ -44,8 +44,9 @@ def confusion_matrix(predicted: Any, true: Any, n_classes: int | None = None) ->
     n_classes = whole_number("confusion_matrix", "n_classes", n_classes)
     if lowest < 0 or highest >= n_classes:
         wrong = lowest if lowest < 0 else highest
-        raise ValueError(
-            f"confusion_matrix: found the label {wrong}; expected 0 to {n_classes - 1}."
+        raise ArgumentError(
+            f"confusion_matrix: found the label {wrong}; expected 0 to {n_classes - 1}.",
+            code="unexpected-labels",
         )
     cells = true.astype(np.int64) * n_classes + predicted.astype(np.int64)
     return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
@@ -97,10 +98,13 @@ def roc_curve(scores: Any, true: Any) -> tuple[np.ndarray, np.ndarray, np.ndarra
         )
     scores = scores.reshape(-1).astype(np.float64)
     if np.isnan(scores).any():
-        raise ValueError("roc_curve: some scores are NaN, so that they have no order.")
+        raise ArgumentError(
+            "roc_curve: some scores are NaN, so that they have no order.", code="outside-the-domain"
+        )
     if not np.array_equal(np.unique(true), [0, 1]):
-        raise ValueError(
-            f"roc_curve: labels are {np.unique(true)[:5]}; expected 0 and 1, each at least once."
+        raise ArgumentError(
+            f"roc_curve: labels are {np.unique(true)[:5]}; expected 0 and 1, each at least once.",
+            code="unexpected-labels",
         )
     order = np.argsort(-scores, kind="stable")
     scores, positive = scores[order], true[order] == 1
@@ -132,29 +136,36 @@ def _labels(metric: str, array: np.ndarray, role: str) -> np.ndarray:
     if array.ndim == 0 or array.ndim > 2:
         raise ShapeError(
             f"{metric}: {role} has shape {array.shape}; expected labels (n,) or scores (n, "
-            "classes)."
+            "classes).",
+            code="unexpected-shape",
         )
     if array.size == 0:
-        raise ValueError(
-            f"{metric}: {role} is empty (shape {array.shape}): there is nothing to measure."
+        raise ArgumentError(
+            f"{metric}: {role} is empty (shape {array.shape}): there is nothing to measure.",
+            code="empty-data",
         )
     if array.dtype.kind == "f" and np.isnan(array).any():
-        raise ValueError(f"{metric}: {role} holds NaN, which is in no class. Did training diverge?")
+        raise ArgumentError(
+            f"{metric}: {role} holds NaN, which is in no class. Did training diverge?",
+            code="outside-the-domain",
+        )
     if _is_scores(array):
         return array.argmax(axis=1)
     if array.dtype.kind != "f":
         return array.reshape(-1).astype(np.int64)
     if array.ndim == 2:
         if role == "true" and not np.isin(array, (-1, 0, 1)).all():
-            raise ValueError(
+            raise ArgumentError(
                 f"{metric}: true holds {array.dtype} other than 0 and 1 (or -1 and 1): these are "
-                "values to predict, not classes. In fit, pass metrics=() for a regression."
+                "values to predict, not classes. In fit, pass metrics=() for a regression.",
+                code="unexpected-labels",
             )
         return (array[:, 0] > 0).astype(np.int64)
     raise DtypeError(
         f"{metric}: {role} is {array.dtype} of shape {array.shape}, which may be labels, logits or "
         "probabilities. Pass integers, booleans such as `probability > 0.5`, logits of shape (n, "
-        "1), or scores (n, classes)."
+        "1), or scores (n, classes).",
+        code="not-an-integer-dtype",
     )
 
 
@@ -185,5 +196,7 @@ def _averaged(
     if average is None:
         return values
     if average != "macro":
-        raise ValueError(f'{metric}: average is {average!r}; expected "macro" or None.')
+        raise ArgumentError(
+            f'{metric}: average is {average!r}; expected "macro" or None.', code="unknown-name"
+        )
     return float(values[occurs].mean())

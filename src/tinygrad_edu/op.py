@@ -23,6 +23,7 @@ import numpy as np
 from numpy import ndarray
 
 from .domains import Case
+from .errors import ArgumentError, CallError, RangeError, ShapeError, TinygradEduError
 from .graph import Recorder
 from .kernels import elementwise
 
@@ -148,9 +149,39 @@ def apply(op: Op, inputs: tuple, params: dict[str, Any] = NO_PARAMS) -> Any:
             return x.record(op, inputs, params)
         elif kind is not float and kind is not int and kind is not bool:
             numbers = False
-    if numbers:
-        return on_scalars(op, inputs, params)
-    return op.forward(*inputs, **params) if params else op.forward(*inputs)
+    return on_scalars(op, inputs, params) if numbers else on_arrays(op, inputs, params)
+
+
+def on_arrays(op: Op, inputs: Any, params: dict[str, Any]) -> Any:
+    """`op` on arrays and numbers. What NumPy refuses is said again with the operation's name."""
+    try:
+        return op.forward(*inputs, **params) if params else op.forward(*inputs)
+    except (ValueError, IndexError) as error:
+        named = _named(op, inputs, error)
+        if named is None:
+            raise
+        raise named from None
+
+
+def _named(op: Op, inputs: tuple, error: Exception) -> Exception | None:
+    """What NumPy says of shapes, axes and indices, with the operation that it happened in; None for
+    what is not NumPy's, or says it already."""
+    if isinstance(error, TinygradEduError):
+        return None
+    name = op.name.partition("_basic")[0].partition("_advanced")[0]
+    said = str(error)
+    if "inhomogeneous" in said:
+        return ShapeError(f"{name}: lists with rows of different lengths.", code="ragged-rows")
+    if isinstance(error, IndexError):
+        return RangeError(f"{name}: x of shape {np.shape(inputs[0])}: {said}.")
+    if "broadcast" in said:
+        return ShapeError(
+            f"{name}: shapes {' and '.join(str(np.shape(x)) for x in inputs)} do not broadcast: "
+            "axes are matched from the right, and two lengths must be equal, or one of them 1."
+        )
+    if op.view:
+        return ShapeError(f"{name}: x of shape {np.shape(inputs[0])}: {said}.")
+    return None
 
 
 def on_scalars(op: Op, inputs: tuple, params: dict[str, Any]) -> Any:
@@ -173,17 +204,19 @@ def register(op: Op, function: Callable) -> Any:
     """Enter `op` in the table and give its public function a name, a docstring and a way back to
     the row."""
     if not op.domain or None in op.domain:
-        raise ValueError(
+        raise ArgumentError(
             f"{op.name}: a row needs a test domain. Add domain=Reals(low, high) (see domains.py) "
-            "to its row."
+            "to its row.",
+            code="wrong-row",
         )
     if op.cases is not None and not op.cases:
-        raise ValueError(
+        raise ArgumentError(
             f"{op.name}: a row needs test cases. Add cases=cases((shape, ...), ...) (see "
-            "domains.py) to its row."
+            "domains.py) to its row.",
+            code="wrong-row",
         )
     if op.name in OPS:
-        raise ValueError(f"{op.name}: there is a row of this name already.")
+        raise ArgumentError(f"{op.name}: there is a row of this name already.", code="wrong-row")
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = op.doc or f"{op.name}, element by element. Any shape, any float dtype."
     function.__module__ = "tinygrad_edu"
@@ -337,7 +370,10 @@ def _named_inputs(op: Op, inputs: tuple, kwargs: dict[str, Any]) -> tuple:
         elif name.endswith("?"):
             found.append(None)
         else:
-            raise TypeError(f"{op.name}() needs {plain}: call it as {op.name}{_signature(op)}.")
+            raise CallError(
+                f"{op.name}() needs {plain}: call it as {op.name}{_signature(op)}.",
+                code="wrong-arguments",
+            )
     return tuple(found)
 
 
@@ -350,16 +386,20 @@ def bind(op: Op, args: tuple, kwargs: dict[str, Any], *, first: int) -> dict[str
         if len(params) == len(defaults):
             return params
     if len(args) > len(defaults):
-        raise TypeError(
+        raise CallError(
             f"{op.name}() takes {first + len(defaults)} arguments and got {first + len(args)}: "
-            f"{op.name}{_signature(op)}."
+            f"{op.name}{_signature(op)}.",
+            code="wrong-arguments",
         )
     given = dict(zip(defaults, args))
     for key in kwargs:
         if key not in defaults:
-            raise TypeError(
-                f"{op.name}() has no parameter {key!r}: call it as {op.name}{_signature(op)}."
+            raise CallError(
+                f"{op.name}() has no parameter {key!r}: call it as {op.name}{_signature(op)}.",
+                code="unknown-parameter",
             )
         if key in given:
-            raise TypeError(f"{op.name}() got {key!r} twice, by position and by name.")
+            raise CallError(
+                f"{op.name}() got {key!r} twice, by position and by name.", code="wrong-arguments"
+            )
     return {**defaults, **given, **kwargs}

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import ArgumentError
+
 _package: Any = (
     None  # made when first asked for: importing numpy.random takes as long as all of this package
 )
@@ -36,7 +38,7 @@ def generator(rng: Any = None) -> "np.random.Generator":
 
 def _from_seed(n: Any) -> "np.random.Generator":
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
-        raise ValueError(
+        raise ArgumentError(
             f"rng: expected a seed (an integer >= 0), a numpy Generator or None, got {n!r}."
         )
     return np.random.default_rng(int(n))

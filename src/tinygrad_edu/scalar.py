@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from .anomaly import check_forward, watching
-from .errors import GraphError, ShapeError
-from .graph import Node, mark_replaced, propagate, recording, tick
+from .errors import CallError, GraphError, ShapeError
+from .graph import Node, propagate, recording
 from .op import NO_PARAMS, OPS, Op, on_scalars
 from .ops.arithmetic import weighted_sum
 from .switch import unusual
+from .writes import mark_replaced, tick
 
 _new = object.__new__
 
@@ -65,7 +66,10 @@ class Value(Node):
         if not op.differentiable:
             return out
         if not isinstance(out, (int, float)):
-            raise TypeError(f"{op.name}: does not work on single numbers (Value). Use Tensors.")
+            raise CallError(
+                f"{op.name}: does not work on single numbers (Value). Use Tensors.",
+                code="value-or-tensor",
+            )
         made = Value(out)
         if recording():
             made.op, made.inputs, made.params = op, inputs, params
@@ -183,11 +187,18 @@ def _number(x: Any) -> float:
     if isinstance(x, (int, float)):
         return float(x)
     item = getattr(x, "item", None)
+    if getattr(x, "requires_grad", False):
+        raise CallError(
+            "Value: a Tensor that requires grad cannot become a Value, or meet one in an "
+            "operation: its graph would be lost. Use Tensors throughout, or x.item() for its "
+            "number.",
+            code="value-or-tensor",
+        )
     if item is not None and getattr(x, "size", 1) == 1:
         number = item()
         if isinstance(number, (int, float)):
             return float(number)
-    raise TypeError(f"Value: expected one real number, got {type(x).__name__}: {x!r}.")
+    raise CallError(f"Value: expected one real number, got {type(x).__name__}: {x!r}.")
 
 
 # ------------------------------------------------------------------ operators and methods from rows

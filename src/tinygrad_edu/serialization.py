@@ -20,7 +20,15 @@ from typing import IO, Any
 
 import numpy as np
 
-from .errors import DataError, DtypeError
+from .errors import (
+    ArgumentError,
+    CallError,
+    DataError,
+    DtypeError,
+    FolderError,
+    MissingFileError,
+    UnavailableError,
+)
 from .tensor import Tensor
 
 
@@ -69,11 +77,9 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
     """
     path = Path(os.path.realpath(path))
     if path.is_dir():
-        raise IsADirectoryError(
-            f"cannot write {path}: it is a folder, and a file name was expected."
-        )
+        raise FolderError(f"cannot write {path}: it is a folder, and a file name was expected.")
     if not path.parent.is_dir():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"cannot write {path}: the folder {path.parent} does not exist. Create it first."
         )
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
@@ -103,18 +109,19 @@ def _sync_folder(folder: Path) -> None:
 def _arrays(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
     if not isinstance(state, Mapping):
         hint = " Did you mean model.state_dict()?" if hasattr(state, "state_dict") else ""
-        raise TypeError(
+        raise CallError(
             f"save: expected a mapping of names to arrays, got {type(state).__name__}.{hint}"
         )
     arrays = {}
     for name, value in state.items():
         if not isinstance(name, str) or not name or "\0" in name:
-            raise TypeError(f"save: every name must be a non-empty string, got {name!r}.")
+            raise CallError(f"save: every name must be a non-empty string, got {name!r}.")
         array = np.asarray(value.data if isinstance(value, Tensor) else value)
         if array.dtype.hasobject:
             raise DtypeError(
                 f"save: {name!r} holds Python objects (dtype {array.dtype}), which only pickle "
-                "could write, and a pickle can run code when it is read. Convert it to numbers."
+                "could write, and a pickle can run code when it is read. Convert it to numbers.",
+                code="pickled-objects",
             )
         arrays[name] = array
     return arrays
@@ -155,7 +162,7 @@ def _read_npz(path: Path, content: bytes) -> dict[str, np.ndarray]:
             for member in archive.namelist():
                 arrays[member.removesuffix(".npy")] = read_npy(archive.read(member), member)
     except DataError as error:
-        raise DataError(f"load: {path}: {error}") from None
+        raise DataError(f"load: {path}: {error.args[0]}", code=error.code) from None
     except damage as error:
         raise DataError(
             f"load: {path} is not a complete .npz file ({len(content):,} bytes; {error}). It was "
@@ -185,7 +192,8 @@ def read_npy(content: bytes, name: str) -> np.ndarray:
     if dtype.hasobject:
         raise DataError(
             f"the member {name!r} holds pickled objects, which are never loaded: reading could run "
-            "code."
+            "code.",
+            code="pickled-objects",
         )
     data = content[stream.tell() :]
     count = _product(shape)
@@ -229,7 +237,7 @@ def _safetensors() -> Any:
     try:
         import safetensors.numpy as numpy_format  # type: ignore[import-not-found]
     except ImportError:
-        raise ImportError(
+        raise UnavailableError(
             ".safetensors files need the safetensors library: pip install 'tinygrad-edu[io]' (.npz "
             "needs nothing)."
         ) from None
@@ -247,7 +255,8 @@ def _format_of(path: Path, caller: str) -> tuple[Callable, Callable]:
     suffix = path.suffix.lower()
     if suffix not in _FORMATS:
         known = " or ".join(_FORMATS)
-        raise ValueError(
-            f"{caller}: {path} has the suffix {suffix!r}; the format is told by {known}."
+        raise ArgumentError(
+            f"{caller}: {path} has the suffix {suffix!r}; the format is told by {known}.",
+            code="unknown-name",
         )
     return _FORMATS[suffix]

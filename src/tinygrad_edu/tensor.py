@@ -17,17 +17,29 @@ from numpy import ndarray
 from . import ops  # noqa: F401  (fills the table of rows)
 from .anomaly import check_forward, watching
 from .dtypes import SUPPORTED, as_array, require_floating, unsupported
-from .errors import DtypeError, GraphError, ShapeError
-from .graph import Node, Recorder, mark_replaced, mark_written, propagate, recording, tick
-from .op import NO_PARAMS, OPS, Op, apply
+from .errors import ArgumentError, CallError, DtypeError, GraphError, ShapeError
+from .graph import Node, Recorder, propagate, recording
+from .op import NO_PARAMS, OPS, Op, apply, on_arrays
 from .ops.reduction import sum as _sum
 from .ops.shape import astype, flatten, getitem, reshape, transpose
+from .writes import mark_handed_out, mark_replaced, mark_written, tick
 
 _new = object.__new__
 _ONE = {dtype: np.ones((), dtype) for dtype in map(np.dtype, "fd")}  # d loss / d loss
 for _one in _ONE.values():
     _one.flags.writeable = False
 _PLAIN = (float, int, bool, type(None))
+
+# What a tensor outside the graph keeps in `stash`: why it is there, if that is known (a string);
+# or, as a `.grad`, whether a step of an optimizer has used it, and a backward then added to it.
+_UNDER_NO_GRAD = "it was computed under no_grad(), or from what was"
+_DETACHED = "it was cut off by detach(), or computed from what was"
+_PLAIN_NUMBERS = (
+    "as far as can be known, it was computed from plain numbers only (parameters without "
+    "requires_grad=True, or a way through .data, .numpy(), .item() or tg.tensor(t), which all "
+    "leave the graph)"
+)
+USED, STALE = 1, 2
 
 
 class Tensor(Node):
@@ -70,7 +82,7 @@ class Tensor(Node):
                 payloads.append(x)
             else:
                 return cls.record(op, tuple([_operand(op, value) for value in inputs]), params)
-        out = op.forward(*payloads, **params) if plain else apply(op, tuple(payloads), params)
+        out = (on_arrays if plain else apply)(op, tuple(payloads), params)
         stash = None
         if op.stash:
             out, stash = out
@@ -89,7 +101,8 @@ class Tensor(Node):
             made.requires_grad = True
             made.seq = tick()
         else:
-            made.op = made.inputs = made.stash = None
+            made.op = made.inputs = None
+            made.stash = _UNDER_NO_GRAD if wanted and op.differentiable else _outside(op, inputs)
             made.params = NO_PARAMS
             made.requires_grad = False
             made.seq = 0
@@ -149,11 +162,11 @@ class Tensor(Node):
 
     def _upstream(self, gradient: Any, create_graph: bool) -> Any:
         if not self.requires_grad:
+            reason = self.stash if type(self.stash) is str else _PLAIN_NUMBERS
             raise GraphError(
-                "backward: this tensor does not require grad and was not computed from one that "
-                "does. Create the "
-                "parameters with requires_grad=True, and compute the loss outside no_grad() and "
-                "without detach()."
+                "backward: this tensor does not require grad, and no graph leads back from it: "
+                f"{reason}. Create the parameters with requires_grad=True, and compute the loss "
+                "from them with operations of tinygrad_edu, outside no_grad() and without detach()."
             )
         payload = self.payload
         if gradient is None:
@@ -163,7 +176,8 @@ class Tensor(Node):
                 raise ShapeError(
                     f"backward: a tensor of shape {self.shape} has no single derivative. Reduce "
                     "it to one "
-                    "number first (.sum(), .mean()), or pass gradient= of this shape."
+                    "number first (.sum(), .mean()), or pass gradient= of this shape.",
+                    code="non-scalar-loss",
                 )
             gradient = (
                 np.ones_like(payload) if isinstance(payload, ndarray) else payload.ones_like()
@@ -208,6 +222,8 @@ class Tensor(Node):
             owned.add(id(g))
             self.grad = Tensor._of(g)
         elif held.op is None and isinstance(held.payload, ndarray) and held.payload.flags.writeable:
+            if held.stash is USED:  # zeros count as cleared
+                held.stash = STALE if held.payload.any() else None
             held.payload += g
             mark_written(held)
         else:
@@ -218,7 +234,9 @@ class Tensor(Node):
         it returns, if not None, replaces the gradient. Returns a function that removes the hook."""
         if not self.requires_grad:
             raise GraphError(
-                "register_hook: this tensor does not require grad, so no gradient will ever arrive."
+                "register_hook: this tensor does not require grad, so no gradient will ever "
+                "arrive.",
+                code="no-gradient-arrives",
             )
 
         def call(g: Any) -> Any:
@@ -237,14 +255,19 @@ class Tensor(Node):
     def detach(self) -> Tensor:
         """The same memory outside the graph: what is computed from it leads no gradient back
         here."""
-        return Tensor._of(self.payload)
+        made = Tensor._of(self.payload)
+        made.stash = _DETACHED if self.requires_grad else self.stash
+        return made
 
     # ---------------------------------------------------------------------------------- as an array
 
     @property
     def data(self) -> ndarray:
         """The ndarray itself. Assigning replaces the numbers (same shape and dtype); a backward
-        that still needs the old ones will refuse."""
+        that still needs the old ones will refuse, as it will when they were written over by
+        `t.data[...] = ...` or the like between the forward and it (see writes.py)."""
+        if self.requires_grad and isinstance(self.payload, ndarray):
+            mark_handed_out(self)
         return self.payload
 
     @data.setter
@@ -273,8 +296,9 @@ class Tensor(Node):
     def item(self) -> Any:
         """The one element as a Python number. Raises ValueError where there are more."""
         if self.size != 1:
-            raise ValueError(
-                f"item: a tensor of shape {self.shape} holds {self.size} elements, not one."
+            raise ArgumentError(
+                f"item: a tensor of shape {self.shape} holds {self.size} elements, not one.",
+                code="not-one-element",
             )
         return self.payload.item()
 
@@ -284,7 +308,10 @@ class Tensor(Node):
         if self.requires_grad:
             raise GraphError(
                 "numpy, np.asarray: this tensor requires grad, and an ndarray would lose the "
-                "graph. Use t.detach().numpy(), or t.data to write into the numbers themselves."
+                "graph. Use t.detach().numpy(), or t.data to write into the numbers themselves; "
+                "to compute on with a gradient, use operations of tinygrad_edu (tg.stack for a "
+                "list of tensors).",
+                code="leaves-the-graph",
             )
         return self.payload
 
@@ -305,19 +332,33 @@ class Tensor(Node):
     __getitem__ = getitem
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if self.requires_grad:
-            raise GraphError(
-                "assignment into a tensor that requires grad cannot be recorded. Build a new one "
-                "instead "
-                "(tg.where, tg.concatenate), or write to t.data[...] under no_grad() before the "
-                "forward."
-            )
-        self.payload[key] = value.payload if isinstance(value, Tensor) else value
+        self._writable("assignment into")
+        if isinstance(value, Tensor):
+            if value.requires_grad and recording():
+                raise GraphError(
+                    "assignment of a tensor that requires grad cannot be recorded: its graph would "
+                    "be lost. Build the new tensor with tg.stack, tg.concatenate or tg.where, or "
+                    "assign value.detach().",
+                    code="in-place-on-recorded",
+                )
+            value = value.payload
+        self.payload[key] = value
         mark_written(self)
+
+    def _writable(self, what: str) -> None:
+        """Refuse to write into a tensor that requires grad while operations are recorded. Under
+        no_grad() it is how parameters are set; a backward that needs the old numbers refuses."""
+        if self.requires_grad and recording():
+            raise GraphError(
+                f"{what} a tensor that requires grad cannot be recorded. Build a new one instead "
+                "(x = x + 1, tg.where, tg.concatenate), or, to set a parameter, write into it "
+                "under no_grad() before the forward.",
+                code="in-place-on-recorded",
+            )
 
     def __len__(self) -> int:
         if not self.ndim:
-            raise TypeError("len() of a tensor without axes.")
+            raise CallError("len() of a tensor without axes.", code="unexpected-shape")
         return self.shape[0]
 
     def __iter__(self) -> Any:
@@ -325,21 +366,35 @@ class Tensor(Node):
 
     def __bool__(self) -> bool:
         if self.size != 1:
-            raise ValueError(
+            raise ArgumentError(
                 f"the truth of a tensor of shape {self.shape} is ambiguous: use .any() or .all() "
-                "of its .data."
+                "of its .data.",
+                code="not-one-element",
             )
         return bool(self.payload.item())
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._as_number())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._as_number())
+
+    def _as_number(self) -> Any:
+        if self.requires_grad:
+            raise GraphError(
+                "float(), int() and math's functions: this tensor requires grad, and a plain "
+                "number would lose the graph. To read it, use t.item(); to compute on with a "
+                "gradient, the operation itself: tg.sin(t), not math.sin(t).",
+                code="leaves-the-graph",
+            )
+        return self.item()
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.size != 1:
-            raise TypeError(f"a tensor of shape {self.shape} and dtype {self.dtype} is no index.")
+            raise CallError(f"a tensor of shape {self.shape} and dtype {self.dtype} is no index.")
         return int(self.payload.item())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
@@ -364,7 +419,8 @@ class Tensor(Node):
     def __deepcopy__(self, memo: dict) -> Tensor:
         if self.op is not None:
             raise GraphError(
-                "deepcopy: only leaves can be copied; this tensor was computed. Use t.detach()."
+                "deepcopy: only leaves can be copied; this tensor was computed. Use t.detach().",
+                code="leaves-the-graph",
             )
         copy = Tensor._of(self.payload.copy())
         copy.requires_grad = self.requires_grad
@@ -398,8 +454,9 @@ def _operand(op: Op, x: Any) -> Any:
     if type(x) in _PLAIN or isinstance(x, Tensor) or (type(x) is ndarray and x.dtype in SUPPORTED):
         return x
     if isinstance(x, Recorder):
-        raise TypeError(
-            f"{op.name}: a Tensor and a {type(x).__name__} cannot meet in one operation."
+        raise CallError(
+            f"{op.name}: a Tensor and a {type(x).__name__} cannot meet in one operation.",
+            code="value-or-tensor",
         )
     return as_array(x)
 
@@ -419,11 +476,47 @@ def _unbroadcast(g: Any, source: Tensor, node: Node) -> Any:
         position = next((i for i, x in enumerate(node.inputs or ()) if x is source), None)
         raise ShapeError(
             f"{node.op and node.op.name}: its vjp for input {position} has shape {g.shape}, which "
-            f"is no broadcast of the input's {shape}. The row's formula is wrong."
+            f"is no broadcast of the input's {shape}. The row's formula is wrong.",
+            code="wrong-row",
         )
     return reshape(_sum(g, axis=axes, keepdims=True), shape=shape)
+
+
+def _outside(op: Op, inputs: tuple) -> str | None:
+    """Why the output of an operation that was not recorded has no graph, as far as can be known:
+    the operation has no derivative, or an input has lost its graph before."""
+    for x in inputs:
+        if isinstance(x, Tensor):
+            if x.requires_grad:
+                return f"{op.name} has no derivative"
+            if type(x.stash) is str:
+                return x.stash
+    return None
+
+
+def _in_place(operator: Callable) -> Callable:
+    """`t += x` and its like: a new tensor under the old name, as for numbers. Only a parameter is
+    written into, and only under no_grad(): under another identity its optimizer would not know
+    it."""
+
+    def assign(self: Tensor, other: Any) -> Tensor:
+        if not self.requires_grad or self.op is not None:
+            return operator(self, other)
+        self._writable("t += ..., t -= ... and their like on")
+        result = operator(self, other).payload
+        if result.shape != self.shape:
+            raise ShapeError(
+                f"in place: the result has shape {result.shape}, and the parameter {self.shape}."
+            )
+        self.payload[...] = result
+        mark_written(self)
+        return self
+
+    return assign
 
 
 for _op in OPS.values():
     if _op.method:
         setattr(Tensor, _op.name, _op.function)
+    if _op.dunder in ("add", "sub", "mul", "truediv", "pow", "matmul"):
+        setattr(Tensor, f"__i{_op.dunder}__", _in_place(getattr(Tensor, f"__{_op.dunder}__")))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..data import ArrayDataset, datasets, train_val_test_split
-from ..errors import DataError
+from ..errors import ArgumentError, DataError
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,8 @@ def load_parts(name: str, root: str | None) -> Parts:
     classes = max(10 if recipe.needs_root else 0, int(labels.max()) + 1)
     if len(np.unique(labels)) < 2:
         raise DataError(
-            f"{name}: all {len(labels)} labels are {labels[0]}; there is nothing to tell apart."
+            f"{name}: all {len(labels)} labels are {labels[0]}; there is nothing to tell apart.",
+            code="unexpected-labels",
         )
     try:
         if test is None:
@@ -119,11 +120,12 @@ def load_parts(name: str, root: str | None) -> Parts:
             learn, check, held = recipe.fractions
             train, val, _ = train_val_test_split(whole, (learn + held, check, 0), stratify=labels)
             note = "the test part is the t10k files"
-    except ValueError as error:
-        raise DataError(f"{name}: {error}") from None
+    except ArgumentError as error:
+        raise DataError(f"{name}: {error.args[0]}", code=error.code) from None
     if train.arrays[0].shape[1:] != test.arrays[0].shape[1:]:
         raise DataError(
             f"{name}: the t10k images have {test.arrays[0].shape[1]} points and the training "
-            f"images {train.arrays[0].shape[1]}; expected images of one size."
+            f"images {train.arrays[0].shape[1]}; expected images of one size.",
+            code="wrong-file",
         )
     return Parts(train, val, test, classes, note)

@@ -81,7 +81,10 @@ def _out_folder(out: str | None) -> Path | None:
         return None
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
-        raise DataError(f"--out {out} is a file; expected a folder for model.npz and history.json.")
+        raise DataError(
+            f"--out {out} is a file; expected a folder for model.npz and history.json.",
+            code="wrong-file",
+        )
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

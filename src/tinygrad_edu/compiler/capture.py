@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import CallError
 from ..graph import Node, Recorder
 from ..op import NO_PARAMS, Op, apply
 from ..ops.shape import getitem
@@ -133,14 +134,17 @@ class Traced(Recorder):
         return Traced(self.program, ones, self.program.constant(ones))
 
     def __bool__(self) -> bool:
-        raise TypeError(
+        raise CallError(
             "a traced value has no truth: the program would freeze one branch. Choose with "
-            "tg.where."
+            "tg.where.",
+            code="traced-value",
         )
 
     def __float__(self) -> float:
-        raise TypeError(
-            "a traced value has no number to give: it changes from call to call. Return it instead."
+        raise CallError(
+            "a traced value has no number to give: it changes from call to call. Return it "
+            "instead.",
+            code="traced-value",
         )
 
     __int__ = __index__ = __float__  # type: ignore[assignment]

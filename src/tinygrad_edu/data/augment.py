@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import ArgumentError, ShapeError
 from ..random import generator
 from .dataset import ArrayDataset, whole_number
 
@@ -29,13 +29,14 @@ class RandomShift:
         if len(shape) != 4 and (side == 0 or side * side != shape[1]):
             raise ShapeError(
                 f"RandomShift: the first array has shape {shape}; expected square images (n, side "
-                "* side) or (n, C, H, W)."
+                "* side) or (n, C, H, W).",
+                code="unexpected-shape",
             )
         self.dataset = dataset
         self.pixels = whole_number("RandomShift", "pixels", pixels, least=0)
         self.image_shape = shape[1:] if len(shape) == 4 else (1, side, side)
         if self.pixels >= min(self.image_shape[1:]):
-            raise ValueError(
+            raise ArgumentError(
                 f"RandomShift: pixels is {pixels}, which moves images {self.image_shape} out of "
                 "sight."
             )

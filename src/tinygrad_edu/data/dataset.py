@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import SUPPORTED
-from ..errors import DtypeError, ShapeError
+from ..errors import ArgumentError, CallError, DtypeError, RangeError, ShapeError
 from ..random import generator
 from ..tensor import Tensor
 
@@ -34,9 +34,10 @@ class ArrayDataset:
 
     def __init__(self, *arrays: Any):
         if not arrays:
-            raise TypeError(
+            raise CallError(
                 "ArrayDataset: no arrays were given; pass at least one, e.g. ArrayDataset(inputs, "
-                "labels)."
+                "labels).",
+                code="wrong-arguments",
             )
         self.arrays = tuple(_as_rows(array, position) for position, array in enumerate(arrays))
         lengths = [len(array) for array in self.arrays]
@@ -129,11 +130,11 @@ def whole_number(where: str, name: str, value: Any, least: int = 1) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(
+        raise CallError(
             f"{where}: {name} is {value!r}; expected a whole number of at least {least}."
         ) from None
     if isinstance(value, (bool, np.bool_)) or number < least:
-        raise ValueError(
+        raise ArgumentError(
             f"{where}: {name} is {value!r}; expected a whole number of at least {least}."
         )
     return number
@@ -154,12 +155,14 @@ def _as_rows(value: Any, position: int) -> np.ndarray:
         array = plain_array(value)
     except ValueError as error:
         raise ShapeError(
-            f"ArrayDataset: array {position} has rows of different shapes ({error})."
+            f"ArrayDataset: array {position} has rows of different shapes ({error}).",
+            code="ragged-rows",
         ) from None
     if array.ndim == 0:
         raise ShapeError(
             f"ArrayDataset: array {position} is a single number; expected (n, ...), one row an "
-            "example."
+            "example.",
+            code="unexpected-shape",
         )
     native = array.dtype.newbyteorder("=")
     if native not in SUPPORTED:
@@ -175,18 +178,20 @@ def _row_numbers(index: Any, n: int) -> int | np.ndarray:
     index = plain_array(index) if not isinstance(index, int) else np.asarray(index)
     if index.dtype == bool:
         if index.shape != (n,):
-            raise IndexError(
-                f"ArrayDataset: a mask of shape {index.shape} for {n} examples; expected ({n},)."
+            raise RangeError(
+                f"ArrayDataset: a mask of shape {index.shape} for {n} examples; expected ({n},).",
+                code="shape-mismatch",
             )
         return np.flatnonzero(index)
     if index.size == 0 and index.ndim == 1:
         return np.empty(0, np.intp)
     if index.dtype.kind not in "iu" or index.ndim > 1:
-        raise IndexError(
+        raise RangeError(
             f"ArrayDataset: index of dtype {index.dtype} and shape {index.shape}; expected a whole "
-            "number, a slice, a one-dimensional array of whole numbers, or a mask."
+            "number, a slice, a one-dimensional array of whole numbers, or a mask.",
+            code="wrong-type",
         )
     if index.min() < -n or index.max() >= n:
         worst = index.min() if index.min() < -n else index.max()
-        raise IndexError(f"ArrayDataset: index {worst} is out of range for {n} examples.")
+        raise RangeError(f"ArrayDataset: index {worst} is out of range for {n} examples.")
     return int(index) if index.ndim == 0 else index

@@ -89,15 +89,19 @@ def _idx_set(
     if len(images) != len(labels):
         raise DataError(
             f"{name}: {image_file} holds {len(images):,} images and {label_file} {len(labels):,} "
-            "labels; expected one label an image. The two files are not of one set."
+            "labels; expected one label an image. The two files are not of one set.",
+            code="wrong-file",
         )
     if images.size == 0:
-        raise DataError(f"{name}: {image_file} holds no images (shape {images.shape}).")
+        raise DataError(
+            f"{name}: {image_file} holds no images (shape {images.shape}).", code="empty-data"
+        )
     if labels.max() > 9:
         where = int(np.argmax(labels > 9))
         raise DataError(
             f"{name}: {label_file} holds the label {labels[where]} (number {where}); expected 0 to "
-            "9."
+            "9.",
+            code="unexpected-labels",
         )
     return _image_set(images, labels, 255, flat, dtype)
 
@@ -106,7 +110,8 @@ def _find_pair(name: str, root: Path, folder: str, prefix: str) -> tuple[Path, P
     """The images file and the labels file in `root` or below it, plain before gzipped."""
     if not root.is_dir():
         raise DataError(
-            f"{name}: the folder {root} {'is a file' if root.exists() else 'does not exist'}."
+            f"{name}: the folder {root} {'is a file' if root.exists() else 'does not exist'}.",
+            code="missing-file",
         )
     places = [root, root / folder / "raw", root / "raw", root / folder]
     names = [f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"]
@@ -119,7 +124,8 @@ def _find_pair(name: str, root: Path, folder: str, prefix: str) -> tuple[Path, P
     )
     error = MissingFile if images is labels else DataError
     raise error(
-        f"{name}: found no {missing} in any of these folders: {', '.join(map(str, places))}."
+        f"{name}: found no {missing} in any of these folders: {', '.join(map(str, places))}.",
+        code="missing-file",
     )
 
 

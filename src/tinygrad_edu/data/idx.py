@@ -66,14 +66,16 @@ def _parse(file: IO[bytes], path: Path, dimensions: int | None) -> np.ndarray:
         raise DataError(
             f"{path}: not an IDX file: it begins with {magic!r}; expected two zero bytes, a type "
             "(8 for unsigned bytes) and the number of dimensions. It may be a saved web page or "
-            "another format."
+            "another format.",
+            code="wrong-file",
         )
     dtype, ndim = np.dtype(_DTYPES[magic[2]]), magic[3]
     if dimensions is not None and (dtype.itemsize, dtype.kind, ndim) != (1, "u", dimensions):
         raise DataError(
             f"{path}: holds {_KINDS.get(ndim, f'{ndim} dimensions')} of {dtype.newbyteorder('=')} "
             f"(magic number {int.from_bytes(magic)}); expected {_KINDS[dimensions]} of uint8 "
-            f"(magic number {0x800 + dimensions}). Were files renamed or exchanged?"
+            f"(magic number {0x800 + dimensions}). Were files renamed or exchanged?",
+            code="wrong-file",
         )
     header = _read(file, 4 * ndim)
     if len(header) < 4 * ndim:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import ArgumentError, ShapeError
 from ..random import generator
 from .dataset import ArrayDataset, plain_array
 
@@ -48,7 +48,7 @@ def _bounds(n: int, fractions: Sequence[float]) -> list[int]:
     shares = [float(fraction) for fraction in fractions]
     valid = len(shares) == 3 and all(math.isfinite(share) and share >= 0 for share in shares)
     if not valid or not math.isclose(sum(shares), 1, abs_tol=1e-6):
-        raise ValueError(
+        raise ArgumentError(
             f"train_val_test_split: fractions are {tuple(fractions)}; expected three numbers >= 0 "
             "that sum to 1, for train, validation and test, e.g. (0.7, 0.15, 0.15)."
         )
@@ -59,9 +59,10 @@ def _bounds(n: int, fractions: Sequence[float]) -> list[int]:
         sizes[part] += 1
     for name, share, size in zip(("train", "validation", "test"), shares, sizes, strict=True):
         if share > 0 and size == 0:
-            raise ValueError(
+            raise ArgumentError(
                 f"train_val_test_split: {n} examples are too few: a fraction of {share:g} leaves "
-                f"the {name} part empty. Use more examples or a larger fraction."
+                f"the {name} part empty. Use more examples or a larger fraction.",
+                code="empty-data",
             )
     return [sizes[0], sizes[0] + sizes[1]]
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..errors import DtypeError
+from ..errors import ArgumentError, DtypeError
 from ..random import generator
 from .dataset import ArrayDataset, whole_number
 
@@ -41,7 +41,7 @@ def circles(
 ) -> ArrayDataset:
     """A circle of radius `factor` (class 1, 0 < factor < 1) inside one of radius 1 (class 0)."""
     if not 0 < factor < 1:
-        raise ValueError(
+        raise ArgumentError(
             f"circles: factor is {factor!r}; expected the inner radius, between 0 and 1."
         )
     labels, rng = _begin("circles", n, noise, 2, rng)
@@ -101,7 +101,7 @@ def _begin(
 ) -> tuple[np.ndarray, np.random.Generator]:
     n = whole_number(name, "n", n, least=classes)
     if not (math.isfinite(noise) and noise >= 0):
-        raise ValueError(
+        raise ArgumentError(
             f"{name}: noise is {noise!r}; expected a finite standard deviation of at least 0."
         )
     rng = generator(rng)
@@ -125,5 +125,8 @@ def float_dtype(dtype: DTypeLike) -> np.dtype:
     """`dtype` as float32 or float64; DtypeError for any other, which no gradient flows through."""
     result = np.dtype(dtype)
     if result not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise DtypeError(f"inputs of dtype {result} were asked for; expected float32 or float64.")
+        raise DtypeError(
+            f"inputs of dtype {result} were asked for; expected float32 or float64.",
+            code="not-a-float-dtype",
+        )
     return result

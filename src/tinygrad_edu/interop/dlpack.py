@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import GraphError
+from ..errors import CallError, GraphError, SharingError
 from ..tensor import Tensor
 
 
@@ -23,14 +23,14 @@ def from_dlpack(x: Any) -> Tensor:
     NumPy's BufferError or RuntimeError for memory that is not the CPU's.
     """
     if not hasattr(x, "__dlpack__"):
-        raise TypeError(
+        raise CallError(
             f"from_dlpack: {type(x).__name__} has no __dlpack__. Pass an array or a tensor of a "
             "library that speaks DLPack, or use tg.tensor(data), which copies."
         )
     try:
         return Tensor(np.from_dlpack(x))
     except BufferError as error:
-        raise BufferError(f"from_dlpack: {error} Use tg.tensor(data), which copies.") from error
+        raise SharingError(f"from_dlpack: {error} Use tg.tensor(data), which copies.") from error
 
 
 def _dlpack(self: Tensor, **kwargs: Any) -> Any:
@@ -40,10 +40,11 @@ def _dlpack(self: Tensor, **kwargs: Any) -> Any:
     if self.requires_grad:
         raise GraphError(
             "__dlpack__: this tensor requires grad, and another library would lose the graph. "
-            "Pass t.detach()."
+            "Pass t.detach().",
+            code="leaves-the-graph",
         )
     if not self.payload.flags.writeable and not kwargs.get("copy"):
-        raise BufferError(
+        raise SharingError(
             "__dlpack__: the memory of this tensor is read-only, and another library could write "
             "into it. Pass a copy: tg.tensor(t.numpy())."
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import CallError
 from ..op import OPS
 from ..ops.arrange import split
 from ..ops.einsum import einsum
@@ -25,15 +26,17 @@ def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: 
     ours = TABLE.get(ufunc)
     if ours is None or method != "__call__":
         name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
-        raise TypeError(
+        raise CallError(
             f"{name} has no counterpart for Tensors. Use another operation of tinygrad_edu, or "
             "call it on "
-            "t.detach().numpy() if no gradient is needed."
+            "t.detach().numpy() if no gradient is needed.",
+            code="no-numpy-counterpart",
         )
     if kwargs:
-        raise TypeError(
+        raise CallError(
             f"np.{ufunc.__name__} on a Tensor takes no {', '.join(kwargs)}: call "
-            f"tg.{ours.__name__}."
+            f"tg.{ours.__name__}.",
+            code="unknown-parameter",
         )
     return ours(*inputs)
 
@@ -43,10 +46,11 @@ def _array_function(
 ) -> Any:
     ours = TABLE.get(function)
     if ours is None:
-        raise TypeError(
+        raise CallError(
             f"np.{function.__name__} has no counterpart for Tensors. Use another operation of "
             "tinygrad_edu, or "
-            "call it on t.detach().numpy() if no gradient is needed."
+            "call it on t.detach().numpy() if no gradient is needed.",
+            code="no-numpy-counterpart",
         )
     return ours(*args, **kwargs)
 

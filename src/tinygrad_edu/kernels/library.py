@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from ..errors import ArgumentError, UnavailableError
+
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 _SUFFIX: dict[np.dtype, str] = {F32: "f32", F64: "f64"}
 _NO_MEMORY = 1
@@ -25,7 +27,9 @@ def _load() -> tuple[Any, Any]:
     without C."""
     choice = os.environ.get("TINYGRAD_EDU_KERNELS") or "c"
     if choice not in ("c", "numpy"):
-        raise ImportError(f"TINYGRAD_EDU_KERNELS={choice!r}: choose 'c' or 'numpy'.")
+        raise UnavailableError(
+            f"TINYGRAD_EDU_KERNELS={choice!r}: choose 'c' or 'numpy'.", code="unavailable-kernels"
+        )
     if choice == "numpy":
         return None, None
     try:
@@ -36,8 +40,9 @@ def _load() -> tuple[Any, Any]:
         return None, None
     isa = os.environ.get("TINYGRAD_EDU_ISA")
     if isa and _kernels.lib.tg_use_isa(isa.encode()):
-        raise ImportError(
-            f"TINYGRAD_EDU_ISA={isa!r}: this machine has {', '.join(_available(_kernels.lib))}."
+        raise UnavailableError(
+            f"TINYGRAD_EDU_ISA={isa!r}: this machine has {', '.join(_available(_kernels.lib))}.",
+            code="unavailable-kernels",
         )
     return _kernels.lib, _kernels.ffi
 
@@ -76,7 +81,7 @@ def set_num_threads(n: int) -> None:
     """Let the kernels use `n` >= 1 threads from now on. The bits of a result do not depend on
     it."""
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= 1024:
-        raise ValueError(
+        raise ArgumentError(
             f"set_num_threads: expected a whole number of threads from 1 to 1024, got {n!r}."
         )
     if lib is not None:
@@ -87,7 +92,10 @@ def use_isa(name: str) -> None:
     """Switch to the kernels of one instruction set (for tests; at start, TINYGRAD_EDU_ISA does the
     same)."""
     if lib is None or lib.tg_use_isa(name.encode()):
-        raise ValueError(f"use_isa: {name!r} is not available here: {info()['isa_available']}.")
+        raise ArgumentError(
+            f"use_isa: {name!r} is not available here: {info()['isa_available']}.",
+            code="unavailable-kernels",
+        )
 
 
 # ------------------------------------------------------------------------------------- gate helpers

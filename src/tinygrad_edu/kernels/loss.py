@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..errors import DtypeError, ShapeError
+from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
 from . import reference
 from .library import INT64S, POINTER, c_functions, from_buffer, ready
 
@@ -55,7 +55,8 @@ def reduced(losses: ndarray, reduction: str) -> ndarray:
 def _check(logits: ndarray, target: ndarray, label_smoothing: float, reduction: str) -> None:
     if logits.dtype.kind != "f":
         raise DtypeError(
-            f"cross_entropy: logits of dtype {logits.dtype}: expected float32 or float64."
+            f"cross_entropy: logits of dtype {logits.dtype}: expected float32 or float64.",
+            code="not-a-float-dtype",
         )
     if logits.ndim != 2 or target.shape not in (logits.shape, logits.shape[:1]):
         raise ShapeError(
@@ -64,12 +65,16 @@ def _check(logits: ndarray, target: ndarray, label_smoothing: float, reduction: 
             "target (N,) of class indices, or (N, C) of probabilities."
         )
     if logits.shape[1] == 0 or (reduction == "mean" and not len(logits)):
-        raise ShapeError(f"cross_entropy: logits {logits.shape}: there is nothing to average over.")
+        raise ShapeError(
+            f"cross_entropy: logits {logits.shape}: there is nothing to average over.",
+            code="empty-data",
+        )
     if target.dtype.kind not in ("iu" if target.ndim == 1 else "f"):
         raise DtypeError(
             f"cross_entropy: target {target.shape} of dtype {target.dtype}: class indices are "
             "integers of "
-            "shape (N,), probabilities are floating point of shape (N, C)."
+            "shape (N,), probabilities are floating point of shape (N, C).",
+            code="not-an-integer-dtype",
         )
     if (
         target.ndim == 1
@@ -77,16 +82,17 @@ def _check(logits: ndarray, target: ndarray, label_smoothing: float, reduction: 
         and not (target.min() >= 0 and target.max() < logits.shape[1])
     ):
         wrong = int(target.min() if target.min() < 0 else target.max())
-        raise IndexError(
+        raise RangeError(
             f"cross_entropy: target holds class {wrong}, but the logits have classes 0 to "
             f"{logits.shape[1] - 1}."
         )
     if reduction not in REDUCTIONS:
-        raise ValueError(
-            f"cross_entropy: reduction {reduction!r}: expected 'mean', 'sum' or 'none'."
+        raise ArgumentError(
+            f"cross_entropy: reduction {reduction!r}: expected 'mean', 'sum' or 'none'.",
+            code="unknown-name",
         )
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(
+        raise ArgumentError(
             f"cross_entropy: label_smoothing {label_smoothing!r}: expected a number from 0 to 1."
         )
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..errors import DtypeError, ShapeError
+from ..errors import ArgumentError, DtypeError, ShapeError
 from . import reference
 from .library import POINTER, READY, c_functions, check, ffi, from_buffer, like, ready
 
@@ -50,7 +50,8 @@ def _check_matmul(a: ndarray, b: ndarray) -> None:
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError(
             f"matmul: {a.shape} @ {b.shape}: a scalar has no axis to sum over. Multiply with * "
-            "instead."
+            "instead.",
+            code="unexpected-shape",
         )
     inner = b.shape[0] if b.ndim == 1 else b.shape[-2]
     if a.shape[-1] != inner:
@@ -190,9 +191,10 @@ def _check_linear(
     x: ndarray, weight: ndarray, bias: ndarray | None, activation: str | None
 ) -> None:
     if activation not in ACTIVATION_CODES:
-        raise ValueError(
+        raise ArgumentError(
             f"linear: activation {activation!r} cannot be fused; expected one of "
-            f"{', '.join(map(repr, ACTIVATION_CODES))}. Apply the function to the result instead."
+            f"{', '.join(map(repr, ACTIVATION_CODES))}. Apply the function to the result instead.",
+            code="unknown-name",
         )
     if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[1]:
         raise ShapeError(
@@ -207,7 +209,8 @@ def _check_linear(
         )
     if x.dtype.kind not in "fc" and weight.dtype.kind not in "fc":
         raise DtypeError(
-            f"linear: input {x.dtype} and weight {weight.dtype}: expected floating point numbers."
+            f"linear: input {x.dtype} and weight {weight.dtype}: expected floating point numbers.",
+            code="not-a-float-dtype",
         )
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DtypeError
+
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
 SQRT_HALF = math.sqrt(0.5)
@@ -34,7 +36,7 @@ def erf(x: Any) -> np.ndarray:
     """The error function, from the C library of Python, which is accurate to an ulp in float64."""
     x = floating(x)
     if x.dtype.kind == "c":
-        raise TypeError("erf: complex numbers are not supported.")
+        raise DtypeError("erf: complex numbers are not supported.")
     return np.asarray(_erf(x.astype(np.float64)), dtype=np.float64).astype(x.dtype)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import CallError
 from ..ops import elementwise, reduction
 from .module import Module
 
@@ -17,8 +18,9 @@ def _layer(name: str, function: Callable) -> type[Module]:
         known = getattr(getattr(function, "op", None), "defaults", {"approximate": "none"})
         for key in params:
             if key not in known:
-                raise TypeError(
-                    f"{name}() has no parameter {key!r}; it has {list(known) or 'none'}."
+                raise CallError(
+                    f"{name}() has no parameter {key!r}; it has {list(known) or 'none'}.",
+                    code="unknown-parameter",
                 )
         self.params = params
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ArgumentError
 from ..ops.convolution import conv2d, pair
 from ..ops.pooling import avg_pool2d, max_pool2d
 from ..random import generator
@@ -43,9 +44,10 @@ class Conv2d(Module):
     ) -> None:
         _check_sizes("Conv2d", in_channels=in_channels, out_channels=out_channels, groups=groups)
         if in_channels % groups or out_channels % groups:
-            raise ValueError(
+            raise ArgumentError(
                 f"Conv2d: groups={groups}: expected a divisor of in_channels={in_channels} and of "
-                f"out_channels={out_channels}."
+                f"out_channels={out_channels}.",
+                code="arguments-conflict",
             )
         kernel = pair("Conv2d", "kernel_size", kernel_size, 1)
         self.kernel_size = kernel

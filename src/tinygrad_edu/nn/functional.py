@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ArgumentError
 from ..ops.convolution import conv2d
 from ..ops.elementwise import (
     elu,
@@ -107,7 +108,7 @@ def dropout(input: Any, p: float = 0.5, *, training: bool = True, rng: Any = Non
     unless 0 <= p < 1.
     """
     if not 0 <= p < 1:
-        raise ValueError(f"dropout: p={p!r}: expected a probability from 0 to less than 1.")
+        raise ArgumentError(f"dropout: p={p!r}: expected a probability from 0 to less than 1.")
     if not training or p == 0:
         return input
     kept = generator(rng).random(input.shape, np.float32) >= p

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ArgumentError, CallError
 from ..ops.linalg import linear
 from ..ops.shape import flatten
 from ..random import generator
@@ -59,7 +60,7 @@ class Linear(Module):
 def _check_sizes(layer: str, **sizes: Any) -> None:
     for name, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-            raise ValueError(f"{layer}: {name}={size!r}: expected a whole number of at least 1.")
+            raise ArgumentError(f"{layer}: {name}={size!r}: expected a whole number of at least 1.")
 
 
 class Sequential(Module):
@@ -69,7 +70,7 @@ class Sequential(Module):
     def __init__(self, *layers: Any) -> None:
         for i, layer in enumerate(layers):
             if not callable(layer):
-                raise TypeError(
+                raise CallError(
                     f"Sequential: layer {i} is a {type(layer).__name__}, which cannot be called."
                 )
         self.layers = list(layers)
@@ -102,7 +103,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, *, rng: Any = None) -> None:
         if not 0 <= p < 1:
-            raise ValueError(f"Dropout: p={p!r}: expected a probability from 0 to less than 1.")
+            raise ArgumentError(f"Dropout: p={p!r}: expected a probability from 0 to less than 1.")
         self.p = p
         self.rng = None if rng is None else generator(rng)
 

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import CallError
 from . import functional
 from .module import Module
 
@@ -18,7 +19,9 @@ class _Loss(Module):
         known = inspect.signature(type(self).function).parameters
         for name in params:
             if name not in list(known)[2:]:
-                raise TypeError(f"{type(self).__name__}() has no parameter {name!r}.")
+                raise CallError(
+                    f"{type(self).__name__}() has no parameter {name!r}.", code="unknown-parameter"
+                )
         self.params = {"reduction": reduction, **params}
 
     def forward(self, input: Any, target: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import ArgumentError, ShapeError
 from ..kernels.matrix import ACTIVATION_CODES
 from ..ops.arrange import pad
 from ..ops.pooling import avg_pool2d
@@ -38,7 +38,7 @@ class MLP(Module):
         rng: Any = None,
     ) -> None:
         if isinstance(sizes, (int, np.integer)) or not len(sizes):
-            raise ValueError(
+            raise ArgumentError(
                 f"MLP: sizes={sizes!r}: expected a list of layer sizes, e.g. MLP(2, [16, 1])."
             )
         _check_sizes("MLP", n_in=n_in, **{f"sizes[{i}]": size for i, size in enumerate(sizes)})
@@ -99,7 +99,8 @@ class LeNet5(Module):
         if x.ndim != 4 or x.shape[1:] not in ((1, 32, 32), (1, 28, 28)):
             raise ShapeError(
                 f"LeNet5: x has shape {x.shape}: expected (N, 1, 32, 32) or (N, 1, 28, 28). "
-                "Flat rows of 784 are x.reshape(-1, 1, 28, 28)."
+                "Flat rows of 784 are x.reshape(-1, 1, 28, 28).",
+                code="unexpected-shape",
             )
         if x.shape[-1] == 28:
             x = pad(x, pad_width=((0, 0), (0, 0), (2, 2), (2, 2)))
@@ -111,6 +112,7 @@ class LeNet5(Module):
 
 def _check_activation(model: str, activation: str) -> None:
     if activation not in BY_NAME:
-        raise ValueError(
-            f"{model}: activation={activation!r}: expected one of {', '.join(BY_NAME)}."
+        raise ArgumentError(
+            f"{model}: activation={activation!r}: expected one of {', '.join(BY_NAME)}.",
+            code="unknown-name",
         )

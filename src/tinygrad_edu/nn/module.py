@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError, ShapeError, TinygradEduError
-from ..graph import mark_written
+from ..errors import DtypeError, ForwardError, ShapeError, TinygradEduError, UnknownNameError
 from ..tensor import Tensor
+from ..writes import mark_written
 
 
 class Module:
@@ -27,9 +27,7 @@ class Module:
     training: bool = True
 
     def forward(self, *inputs: Any) -> Any:
-        raise NotImplementedError(
-            f"{type(self).__name__} has no forward method: define forward(self, x)."
-        )
+        raise ForwardError(f"{type(self).__name__} has no forward method: define forward(self, x).")
 
     def __call__(self, *inputs: Any, **kwargs: Any) -> Any:
         try:
@@ -39,10 +37,9 @@ class Module:
             raise
 
     def _locate(self, error: Any) -> None:
-        """Extend the message of a shape or dtype error by the path of the layer that it happened
-        in."""
+        """Extend the message of an error by the path of the layer that it happened in."""
         if not hasattr(error, "raised_in"):
-            error.text, error.path = str(error), repr(self)
+            error.text, error.path = error.args[0], repr(self)
         else:
             name = next(
                 (name for name, child in self.named_children() if child is error.raised_in), "?"
@@ -94,7 +91,7 @@ class Module:
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """{path: copy of the array} of every parameter and buffer."""
-        return {path: tensor.data.copy() for path, tensor, _ in self._named_tensors()}
+        return {path: tensor.payload.copy() for path, tensor, _ in self._named_tensors()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Write the arrays of `state` into the parameters and buffers.
@@ -105,10 +102,11 @@ class Module:
         own = {path: tensor for path, tensor, _ in self._named_tensors()}
         missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if missing or unknown:
-            raise KeyError(
+            raise UnknownNameError(
                 f"load_state_dict: missing {missing or 'nothing'}, not expected "
                 f"{unknown or 'nothing'}. "
-                "Build the model with the same layers as the saved one."
+                "Build the model with the same layers as the saved one.",
+                code="state-mismatch",
             )
         arrays = {
             path: np.asarray(getattr(state[path], "data", state[path]))
@@ -120,15 +118,17 @@ class Module:
             if arrays[path].shape != tensor.shape:
                 raise ShapeError(
                     f"load_state_dict: {path} has shape {tensor.shape}, the saved array "
-                    f"{arrays[path].shape}."
+                    f"{arrays[path].shape}.",
+                    code="state-mismatch",
                 )
             if arrays[path].dtype.kind not in "fiub":
                 raise DtypeError(
                     f"load_state_dict: {path}: the saved array has dtype {arrays[path].dtype}: "
-                    "expected numbers."
+                    "expected numbers.",
+                    code="state-mismatch",
                 )
         for path, tensor in own.items():
-            tensor.data[...] = arrays[path]
+            tensor.payload[...] = arrays[path]
             mark_written(tensor)
 
     def train(self, mode: bool = True) -> Module:

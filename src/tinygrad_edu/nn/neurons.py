@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, DtypeError, ShapeError
-from ..graph import mark_written
+from ..errors import ArgumentError, DataError, DtypeError, ShapeError
 from ..tensor import Tensor
+from ..writes import mark_written
 from .layers import _check_sizes
 from .module import Module
 
@@ -33,12 +33,14 @@ class McCullochPitts(Module):
     def __init__(self, n_inputs: int, threshold: float, inhibitory: Iterable[int] = ()) -> None:
         _check_sizes("McCullochPitts", n_inputs=n_inputs)
         if not np.isfinite(threshold):
-            raise ValueError(f"McCullochPitts: threshold={threshold!r}: expected a finite number.")
+            raise ArgumentError(
+                f"McCullochPitts: threshold={threshold!r}: expected a finite number."
+            )
         self.n_inputs = n_inputs
         self.threshold = threshold
         self.inhibitory = tuple(sorted(set(inhibitory)))
         if any(not 0 <= i < n_inputs for i in self.inhibitory):
-            raise ValueError(
+            raise ArgumentError(
                 f"McCullochPitts: inhibitory={self.inhibitory}: positions go from 0 to "
                 f"{n_inputs - 1}."
             )
@@ -47,12 +49,14 @@ class McCullochPitts(Module):
         array = x.data if isinstance(x, Tensor) else np.asarray(x)
         if array.ndim == 0 or array.shape[-1] != self.n_inputs:
             raise ShapeError(
-                f"McCullochPitts: input {array.shape}: expected (..., {self.n_inputs})."
+                f"McCullochPitts: input {array.shape}: expected (..., {self.n_inputs}).",
+                code="unexpected-shape",
             )
         if array.dtype.kind not in "biuf" or not np.all((array == 0) | (array == 1)):
             raise DataError(
                 "McCullochPitts: the inputs of this neuron are Boolean, 0 or 1; got "
-                f"{_first_non_boolean(array)!r}."
+                f"{_first_non_boolean(array)!r}.",
+                code="outside-the-domain",
             )
         active = array.astype(bool)
         excitatory = [i for i in range(self.n_inputs) if i not in self.inhibitory]
@@ -107,7 +111,8 @@ class Perceptron(Module):
         array = np.asarray(x.data if isinstance(x, Tensor) else x, dtype=np.float64)
         if array.ndim == 0 or array.shape[-1] != self.weight.size:
             raise ShapeError(
-                f"Perceptron: input {array.shape}: expected (..., {self.weight.size})."
+                f"Perceptron: input {array.shape}: expected (..., {self.weight.size}).",
+                code="unexpected-shape",
             )
         score = array @ self.weight.data + self.bias.data
         return Tensor(score) if isinstance(x, Tensor) else score
@@ -138,7 +143,7 @@ class Perceptron(Module):
         """
         points, signs = self._examples(x, y)
         if not (np.isfinite(lr) and lr > 0) or max_epochs < 1:
-            raise ValueError(
+            raise ArgumentError(
                 f"Perceptron.fit: lr={lr!r}, max_epochs={max_epochs!r}: expected lr > 0, "
                 "max_epochs >= 1."
             )
@@ -180,14 +185,15 @@ class Perceptron(Module):
                 "and (N,)."
             )
         if not len(points):
-            raise DataError("Perceptron.fit: there are no examples.")
+            raise DataError("Perceptron.fit: there are no examples.", code="empty-data")
         found = set(np.unique(labels).tolist())
         if not (found <= {0, 1} or found <= {-1, 1}):
             raise DataError(
-                f"Perceptron.fit: labels {sorted(found)}: expected 0 and 1, or -1 and 1."
+                f"Perceptron.fit: labels {sorted(found)}: expected 0 and 1, or -1 and 1.",
+                code="unexpected-labels",
             )
         if not np.isfinite(points).all():
-            raise DataError("Perceptron.fit: x holds NaN or infinity.")
+            raise DataError("Perceptron.fit: x holds NaN or infinity.", code="outside-the-domain")
         self._labels = (-1, 1) if -1 in found else (0, 1)
         return points.astype(np.float64), np.where(labels > 0, 1.0, -1.0)
 
@@ -209,6 +215,7 @@ def novikoff_bound(x: Any, y: Any, weight: Any, bias: float) -> float:
     margin = float((signs * (points @ line)).min() / np.linalg.norm(line))
     if not margin > 0:
         raise DataError(
-            f"novikoff_bound: the line does not separate the examples (margin {margin:.3g})."
+            f"novikoff_bound: the line does not separate the examples (margin {margin:.3g}).",
+            code="outside-the-domain",
         )
     return float((np.linalg.norm(points, axis=1).max() / margin) ** 2)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from ..graph import mark_written
 from ..ops.normalization import batch_norm, layer_norm
 from ..tensor import Tensor
+from ..writes import mark_written
 from .layers import _check_sizes
 from .module import Module
 
@@ -43,7 +43,10 @@ class _BatchNorm(Module):
     def forward(self, x: Any) -> Any:
         if x.ndim not in self.forms or x.shape[1] != self.num_features:
             wanted = " or ".join(self.forms.values()).replace("C", str(self.num_features))
-            raise ShapeError(f"{type(self).__name__}: x has shape {x.shape}: expected {wanted}.")
+            raise ShapeError(
+                f"{type(self).__name__}: x has shape {x.shape}: expected {wanted}.",
+                code="unexpected-shape",
+            )
         out = batch_norm(
             x,
             self.running_mean,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..domains import Integers, Reals, cases
-from ..errors import ShapeError
+from ..errors import ArgumentError, CallError, ShapeError
 from ..graph import Recorder
 from ..op import row
 from .reduction import sum
@@ -23,7 +23,7 @@ ANY = Reals(-4, 4)
 
 def _roll(x, *, shift, axis):
     if np.asarray(shift).dtype.kind not in "iu":
-        raise TypeError(f"roll: shift={shift!r}: expected an integer, or one for each axis.")
+        raise CallError(f"roll: shift={shift!r}: expected an integer, or one for each axis.")
     return np.roll(x, shift, axis)
 
 
@@ -60,15 +60,16 @@ def widths(pad_width, ndim):
         raise ShapeError(f"pad: pad_width {pad_width!r} for {ndim} axes: expected one number, "
                          "(before, after), or one such pair for each axis.") from None
     if pairs.size and (pairs.dtype.kind not in "iu" or pairs.min() < 0):
-        raise ValueError(f"pad: pad_width {pad_width!r}: expected integers from 0. To cut, index.")
+        raise ArgumentError(f"pad: pad_width {pad_width!r}: expected integers from 0. To cut, "
+                            "index.")
     return [(int(before), int(after)) for before, after in pairs]
 
 
 def _pad(x, *, pad_width, mode, constant_values):
     x = np.asarray(x)
     if mode != "constant":
-        raise ValueError(f"pad: mode {mode!r}: only 'constant' is here. Other modes are an index: "
-                         "x[[0, 0, 1, 2]] repeats the edge.")
+        raise ArgumentError(f"pad: mode {mode!r}: only 'constant' is here. Other modes are an "
+                            "index: x[[0, 0, 1, 2]] repeats the edge.", code="unknown-name")
     pairs = widths(pad_width, x.ndim)
     return np.pad(x, pairs, constant_values=constant_values) if pairs else x.copy()
 
@@ -201,7 +202,8 @@ def _diag(x, *, k):
     x = np.asarray(x)
     if x.ndim not in (1, 2):
         raise ShapeError(f"diag: {x.shape}: expected a vector, to be put on a diagonal, or a "
-                         "matrix, to take one from. diagonal() takes them from a stack.")
+                         "matrix, to take one from. diagonal() takes them from a stack.",
+                         code="unexpected-shape")
     return np.diag(x, k)
 
 

@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from .. import kernels
 from ..domains import Reals, cases
-from ..errors import ShapeError
+from ..errors import ArgumentError, ShapeError
 from ..op import row
 from .reduction import sum
 
@@ -28,8 +28,8 @@ def pair(name, parameter, value, least):
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in pair)
     if len(pair) != 2 or not whole or min(pair) < least:
-        raise ValueError(f"{name}: {parameter}={value!r}: expected a whole number of at least "
-                         f"{least}, or a pair of them for height and width.")
+        raise ArgumentError(f"{name}: {parameter}={value!r}: expected a whole number of at least "
+                            f"{least}, or a pair of them for height and width.")
     return int(pair[0]), int(pair[1])
 
 
@@ -41,7 +41,7 @@ class Window:
         if len(shape) != 4:
             raise ShapeError(f"{name}: x has shape {tuple(shape)}: expected images (N, C, H, W). "
                              "Add an axis of length 1 for each that is missing: x.reshape(1, 1, "
-                             "height, width).")
+                             "height, width).", code="unexpected-shape")
         self.kernel = pair(name, "kernel_size", kernel, 1)
         self.stride = pair(name, "stride", stride, 1)
         self.padding = pair(name, "padding", padding, 0)
@@ -98,12 +98,14 @@ def _look(name, shape, weight_shape, stride, padding, dilation, groups):
     """The window of a convolution, once its shapes are found to fit."""
     if len(weight_shape) != 4:
         raise ShapeError(f"{name}: weight has shape {tuple(weight_shape)}: expected (out channels, "
-                         "in channels / groups, kernel height, kernel width).")
+                         "in channels / groups, kernel height, kernel width).",
+                         code="unexpected-shape")
     window = Window(name, shape, weight_shape[2:], stride, padding, dilation)
     whole = isinstance(groups, (int, np.integer)) and groups >= 1
     if not whole or shape[1] % groups or weight_shape[0] % groups:
-        raise ValueError(f"{name}: groups={groups!r}: expected a whole number that divides the "
-                         f"channels of x, {shape[1]}, and of the result, {weight_shape[0]}.")
+        raise ArgumentError(f"{name}: groups={groups!r}: expected a whole number that divides the "
+                            f"channels of x, {shape[1]}, and of the result, {weight_shape[0]}.",
+                            code="arguments-conflict")
     if shape[1] != weight_shape[1] * groups:
         raise ShapeError(f"{name}: x {tuple(shape)} has {shape[1]} channels and weight "
                          f"{tuple(weight_shape)} with groups={groups} takes "

@@ -9,7 +9,7 @@ import functools
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import ArgumentError, CallError, ShapeError
 from ..graph import Recorder
 from .arrange import diagonal
 from .contraction import LETTERS, contract
@@ -28,7 +28,7 @@ def einsum(subscripts, *operands):
     fit them.
     """
     if not isinstance(subscripts, str):
-        raise TypeError('einsum: the first argument is the subscripts, like "ij,jk->ik".')
+        raise CallError('einsum: the first argument is the subscripts, like "ij,jk->ik".')
     shapes = tuple(x.shape if isinstance(x, Recorder) else np.shape(x) for x in operands)
     terms, out, length, path = _plan(subscripts, shapes)
     held = [_unrepeated(x, term, shape, length)
@@ -93,24 +93,25 @@ def _parsed(subscripts, shapes):
     inputs, arrow, out = subscripts.replace(" ", "").partition("->")
     terms = inputs.split(",")
     if len(terms) != len(shapes):
-        raise ValueError(f"einsum: {subscripts!r} describes {len(terms)} operands, and "
-                         f"{len(shapes)} came.")
+        raise ArgumentError(f"einsum: {subscripts!r} describes {len(terms)} operands, and "
+                            f"{len(shapes)} came.", code="bad-subscripts")
     free = "".join(c for c in LETTERS if c not in subscripts)
     spare = [_unnamed(subscripts, term, shape) for term, shape in zip(terms, shapes)]
     dots = free[:max(spare)]
     terms = [t.replace("...", dots[len(dots) - n:]) for t, n in zip(terms, spare)]
     if arrow:
         if dots and "..." not in out:
-            raise ValueError(f"einsum: {subscripts!r}: the axes under ... would be lost. Write ... "
-                             "into the result, or name and drop them.")
+            raise ArgumentError(f"einsum: {subscripts!r}: the axes under ... would be lost. Write "
+                                "... into the result, or name and drop them.",
+                                code="bad-subscripts")
         out = out.replace("...", dots)
     else:
         named = "".join(terms)
         out = dots + "".join(sorted(c for c in set(named) - set(dots) if named.count(c) == 1))
     unknown = [c for c in out if c not in "".join(terms) or out.count(c) > 1]
     if unknown:
-        raise ValueError(f"einsum: {subscripts!r}: {unknown[0]!r} in the result must be an axis of "
-                         "some operand, and stand there once.")
+        raise ArgumentError(f"einsum: {subscripts!r}: {unknown[0]!r} in the result must be an axis "
+                            "of some operand, and stand there once.", code="bad-subscripts")
     return terms, out
 
 
@@ -118,11 +119,12 @@ def _unnamed(subscripts, term, shape):
     """How many axes of an operand stand under the dots of its term."""
     named = term.replace("...", "", 1)
     if any(c not in LETTERS for c in named):
-        raise ValueError(f"einsum: {subscripts!r}: {term!r} is not made of letters and one '...'.")
+        raise ArgumentError(f"einsum: {subscripts!r}: {term!r} is not made of letters and one "
+                            "'...'.", code="bad-subscripts")
     n = len(shape) - len(named)
     if n < 0 or (n and named == term):
         raise ShapeError(f"einsum: {subscripts!r}: {term!r} names {len(named)} axes, and its "
-                         f"operand has shape {shape}.")
+                         f"operand has shape {shape}.", code="bad-subscripts")
     return n
 
 

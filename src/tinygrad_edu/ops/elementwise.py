@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..domains import Reals
+from ..errors import ArgumentError
 from ..kernels import reference
 from ..op import binary, unary
 from .arithmetic import logical_and, nothing, where
@@ -198,5 +199,6 @@ def gelu(x, *, approximate="none"):
     2. Raises ValueError for any other `approximate`.
     """
     if approximate not in ("none", "tanh"):
-        raise ValueError(f"gelu: approximate={approximate!r}: expected 'none' or 'tanh'.")
+        raise ArgumentError(f"gelu: approximate={approximate!r}: expected 'none' or 'tanh'.",
+                            code="unknown-name")
     return gelu_tanh(x) if approximate == "tanh" else gelu_exact(x)

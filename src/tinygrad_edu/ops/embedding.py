@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..domains import Integers, Reals, cases
-from ..errors import DtypeError, ShapeError
+from ..errors import DtypeError, RangeError, ShapeError
 from ..op import row
 from .shape import Here, add_at
 
@@ -13,12 +13,13 @@ def _embedding(weight, indices):
     if indices.dtype.kind not in "iu":
         raise DtypeError(f"embedding: indices of dtype {indices.dtype} into a weight of dtype "
                          f"{weight.dtype}: expected integers. The call is embedding(weight, "
-                         "indices).")
+                         "indices).", code="not-an-integer-dtype")
     if weight.ndim != 2:
-        raise ShapeError(f"embedding: weight {weight.shape}: expected (how many, their length).")
+        raise ShapeError(f"embedding: weight {weight.shape}: expected (how many, their length).",
+                         code="unexpected-shape")
     if indices.size and (indices.min() < 0 or indices.max() >= len(weight)):
         wrong = int(indices.min() if indices.min() < 0 else indices.max())
-        raise IndexError(f"embedding: index {wrong}, but the weight {weight.shape} has rows 0 to "
+        raise RangeError(f"embedding: index {wrong}, but the weight {weight.shape} has rows 0 to "
                          f"{len(weight) - 1}. Negative indices do not count from the end here.")
     return weight[indices]
 

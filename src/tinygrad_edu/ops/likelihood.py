@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import kernels
 from ..domains import Integers, Reals, cases
-from ..errors import DtypeError, ShapeError
+from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
 from ..op import row
 from .arithmetic import maximum, where
 from .elementwise import exp, log, log1p
@@ -27,14 +27,17 @@ def _nll(input, target, *, reduction):
                          "log-probabilities (N, C) and class indices (N,).")
     if x.dtype.kind != "f" or t.dtype.kind not in "iu":
         raise DtypeError(f"nll_loss: input of dtype {x.dtype} and target of dtype {t.dtype}: "
-                         "expected floating log-probabilities and integer classes.")
+                         "expected floating log-probabilities and integer classes.",
+                         code="not-an-integer-dtype")
     if not x.shape[1] or (reduction == "mean" and not len(x)):
-        raise ShapeError(f"nll_loss: input {x.shape}: there is nothing to average over.")
+        raise ShapeError(f"nll_loss: input {x.shape}: there is nothing to average over.",
+                         code="empty-data")
     if reduction not in kernels.REDUCTIONS:
-        raise ValueError(f"nll_loss: reduction {reduction!r}: expected 'mean', 'sum' or 'none'.")
+        raise ArgumentError(f"nll_loss: reduction {reduction!r}: expected 'mean', 'sum' or 'none'.",
+                            code="unknown-name")
     if t.size and not (t.min() >= 0 and t.max() < x.shape[1]):
         wrong = int(t.min() if t.min() < 0 else t.max())
-        raise IndexError(f"nll_loss: target holds class {wrong}, but the input has classes 0 to "
+        raise RangeError(f"nll_loss: target holds class {wrong}, but the input has classes 0 to "
                          f"{x.shape[1] - 1}.")
     return kernels.reduced(-x[np.arange(len(t)), t], reduction)
 
@@ -56,9 +59,10 @@ nll_loss = row(
 def _bce(x, t):
     """-(t log x + (1 - t) log(1 - x)), each logarithm at least -100."""
     if x.size and (x.min() < 0 or x.max() > 1):
-        raise ValueError(
+        raise ArgumentError(
             f"binary_cross_entropy: predictions from {x.min()} to {x.max()}: expected "
-            "probabilities from 0 to 1. For logits there is binary_cross_entropy_with_logits.")
+            "probabilities from 0 to 1. For logits there is binary_cross_entropy_with_logits.",
+            code="outside-the-domain")
     with np.errstate(divide="ignore"):
         yes, no = np.maximum(np.log(x), LEAST_LOG), np.maximum(np.log1p(-x), LEAST_LOG)
     return (t - 1) * no - t * yes
@@ -96,8 +100,8 @@ _kl_reduced = pointwise("kl_div", _kl_divergence)
 
 def _kl_div(input, target, *, log_target, reduction):
     if reduction not in (*kernels.REDUCTIONS, "batchmean"):
-        raise ValueError(f"kl_div: reduction {reduction!r}: expected 'mean', 'batchmean', 'sum' or "
-                         "'none'.")
+        raise ArgumentError(f"kl_div: reduction {reduction!r}: expected 'mean', 'batchmean', 'sum' "
+                            "or 'none'.", code="unknown-name")
     if reduction != "batchmean":
         return _kl_reduced(input, target, log_target=log_target, reduction=reduction)
     total = _kl_reduced(input, target, log_target=log_target, reduction="sum")

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import kernels
 from ..domains import Integers, Reals, cases
-from ..errors import DtypeError, ShapeError
+from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
 from ..op import row
 from .arithmetic import clip, sign, where
 from .elementwise import sigmoid, softplus
@@ -30,11 +30,13 @@ def pointwise(name, formula):
         if x.shape != t.shape:
             raise ShapeError(_unequal(name, x.shape, t.shape))
         if x.dtype.kind != "f":
-            raise DtypeError(f"{name}: prediction of dtype {x.dtype}: expected float32 or float64.")
+            raise DtypeError(f"{name}: prediction of dtype {x.dtype}: expected float32 or float64.",
+                             code="not-a-float-dtype")
         if t.dtype.kind not in "fiub":
             raise DtypeError(f"{name}: target of dtype {t.dtype}: expected numbers.")
         if reduction not in kernels.REDUCTIONS:
-            raise ValueError(f"{name}: reduction {reduction!r}: expected 'mean', 'sum' or 'none'.")
+            raise ArgumentError(f"{name}: reduction {reduction!r}: expected 'mean', 'sum' or "
+                                "'none'.", code="unknown-name")
         losses = formula(x, t if t.dtype.kind == "f" else t.astype(x.dtype), **params)
         if reduction == "none":
             return losses
@@ -121,7 +123,7 @@ def _huber(x, t, delta):
     """m (d - m / 2) with d = |x - t| and m = min(d, delta): d^2 / 2 inside, which cannot overflow
     outside."""
     if not delta > 0:
-        raise ValueError(f"huber_loss: delta={delta!r}: expected a positive number.")
+        raise ArgumentError(f"huber_loss: delta={delta!r}: expected a positive number.")
     d = np.abs(x - t)
     m = np.minimum(d, float(delta))
     return m * (d - 0.5 * m)
@@ -154,12 +156,13 @@ def _cross_entropy_logits(g, _out, x, target, label_smoothing, reduction):
 def _one_hot(x, *, n_classes, dtype):
     x = np.asarray(x)
     if isinstance(n_classes, bool) or not isinstance(n_classes, (int, np.integer)) or n_classes < 1:
-        raise ValueError(f"one_hot: n_classes={n_classes!r}: expected a whole number above 0.")
+        raise ArgumentError(f"one_hot: n_classes={n_classes!r}: expected a whole number above 0.")
     if x.dtype.kind not in "iu":
-        raise DtypeError(f"one_hot: classes of dtype {x.dtype}: expected integers.")
+        raise DtypeError(f"one_hot: classes of dtype {x.dtype}: expected integers.",
+                         code="not-an-integer-dtype")
     if x.size and not (x.min() >= 0 and x.max() < n_classes):
         wrong = int(x.min() if x.min() < 0 else x.max())
-        raise IndexError(f"one_hot: class {wrong}: expected 0 to {n_classes - 1}.")
+        raise RangeError(f"one_hot: class {wrong}: expected 0 to {n_classes - 1}.")
     return np.eye(n_classes, dtype=dtype)[x]
 
 

@@ -9,8 +9,9 @@ import math
 
 import numpy as np
 
-from ..errors import GraphError, ShapeError
-from ..graph import Node, Recorder, mark_written
+from ..errors import ArgumentError, GraphError, ShapeError
+from ..graph import Node, Recorder
+from ..writes import mark_written
 from .arithmetic import square
 from .elementwise import rsqrt
 from .reduction import mean
@@ -30,7 +31,7 @@ def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, t
     x = x if isinstance(x, Recorder) else np.asarray(x)
     if not 2 <= x.ndim <= 4:
         raise ShapeError(f"batch_norm: x has shape {x.shape}: expected (N, C), (N, C, L) or "
-                         "(N, C, H, W).")
+                         "(N, C, H, W).", code="unexpected-shape")
     channels = {"running_mean": running_mean, "running_var": running_var, "weight": weight,
                 "bias": bias}
     for name, value in channels.items():
@@ -38,17 +39,17 @@ def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, t
             raise ShapeError(f"batch_norm: {name} {value.shape} with x {x.shape}: expected one "
                              f"number for each of the {x.shape[1]} channels, ({x.shape[1]},).")
     if (running_mean is None) != (running_var is None):
-        raise ValueError("batch_norm: running_mean and running_var come together: give both, or "
-                         "neither.")
+        raise ArgumentError("batch_norm: running_mean and running_var come together: give both, or "
+                            "neither.", code="arguments-conflict")
     if not training and running_mean is not None:
         scaled = _centred(x, running_mean) * rsqrt(_on_channels(running_var, x.ndim) + eps)
         return _affine(scaled, weight, bias)
     axes = (0, *range(2, x.ndim))
     n = math.prod(x.shape[a] for a in axes)
     if n <= 1:
-        raise ValueError(f"batch_norm: x {x.shape}: the number of values for a channel is {n}, "
-                         "and the variance of a batch needs at least 2. Take a larger batch, or "
-                         "call eval() first.")
+        raise ArgumentError(f"batch_norm: x {x.shape}: the number of values for a channel is {n}, "
+                            "and the variance of a batch needs at least 2. Take a larger batch, or "
+                            "call eval() first.", code="batch-too-small")
     centre = mean(x, axis=axes)
     distance = _centred(x, centre)
     spread = mean(square(distance), axis=axes)
@@ -79,7 +80,7 @@ def _move(running, seen, momentum, scale):
     latest = seen.payload if isinstance(seen, Node) else seen
     if isinstance(latest, Recorder):
         raise GraphError("batch_norm: a program that is being traced cannot write into the running "
-                         "estimates. Trace it after eval(), or without them.")
+                         "estimates. Trace it after eval(), or without them.", code="traced-value")
     numbers[...] = (1 - momentum) * numbers + momentum * scale * latest
     if isinstance(running, Node):
         mark_written(running)

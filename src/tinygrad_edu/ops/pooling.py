@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..domains import Case, Reals, cases
+from ..errors import ArgumentError
 from ..kernels import reference
 from ..op import row
 from .convolution import Window, taps, windows
@@ -22,8 +23,10 @@ def _pool(name, shape, kernel_size, stride, padding):
     """The window of a pooling, which moves by its own size if no stride is given."""
     window = Window(name, shape, kernel_size, kernel_size if stride is None else stride, padding)
     if any(2 * p > k for p, k in zip(window.padding, window.kernel)):
-        raise ValueError(f"{name}: padding={padding!r} with kernel_size={kernel_size!r}: a window "
-                         "could lie wholly in the padding. Pad by at most half the kernel.")
+        raise ArgumentError(f"{name}: padding={padding!r} with kernel_size={kernel_size!r}: a "
+                            "window could lie wholly in the padding. Pad by at most half the "
+                            "kernel.",
+                            code="arguments-conflict")
     return window
 
 

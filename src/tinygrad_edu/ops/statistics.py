@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import kernels
 from ..domains import Case, Reals, cases
+from ..errors import ArgumentError
 from ..kernels import reference
 from ..op import row
 from .arithmetic import abs, sign, where
@@ -120,12 +121,13 @@ def _norm(x, *, ord, axis, keepdims):
     if ord == "fro" and several == 2:
         ord = None  # another name for the same number
     if ord is not None and (isinstance(ord, str) or not ord > 0):
-        raise ValueError(f"norm: ord={ord!r}: expected None, a number above 0, inf, or 'fro' for "
-                         "two axes.")
+        raise ArgumentError(
+            f"norm: ord={ord!r}: expected None, a number above 0, inf, or 'fro' for two axes.")
     if ord is not None and several > 1:
-        raise ValueError(
+        raise ArgumentError(
             f"norm: ord={ord} over {several} axes of {x.shape} would be NumPy's norm of a matrix, "
-            "which is not here. Name one axis, or flatten x first; ord=None takes all entries.")
+            "which is not here. Name one axis, or flatten x first; ord=None takes all entries.",
+            code="arguments-conflict")
     along = {"axis": axis, "keepdims": keepdims}
     if ord == 1:
         return kernels.sum(np.abs(x), **along)

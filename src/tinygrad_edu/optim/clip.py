@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..graph import mark_written
+from ..errors import AnomalyError, ArgumentError
 from ..tensor import Tensor
+from ..writes import mark_written
 
 
 def clip_grad_norm_(
@@ -25,17 +26,20 @@ def clip_grad_norm_(
     algorithm 1.
     """
     if not max_norm >= 0:
-        raise ValueError(f"clip_grad_norm_: max_norm={max_norm!r}: expected a number of 0 or more.")
+        raise ArgumentError(
+            f"clip_grad_norm_: max_norm={max_norm!r}: expected a number of 0 or more."
+        )
     if not norm_type > 0:
-        raise ValueError(f"clip_grad_norm_: norm_type={norm_type!r}: expected a number above 0.")
+        raise ArgumentError(f"clip_grad_norm_: norm_type={norm_type!r}: expected a number above 0.")
     given = [params] if isinstance(params, Tensor) else list(params)
     with_grad = [p for p in given if p.grad is not None]
     total = _length([p.grad.payload for p in with_grad], norm_type)
     if not math.isfinite(total):
-        raise FloatingPointError(
+        raise AnomalyError(
             f"clip_grad_norm_: the gradients have the norm {total}, and no factor makes that "
             "finite. The loss has overflowed or is NaN: use a smaller learning rate, or find the "
-            "operation with tg.detect_anomaly()."
+            "operation with tg.detect_anomaly().",
+            code="non-finite-gradient",
         )
     factor = max_norm / (total + 1e-6)
     if factor < 1:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ArgumentError, CallError, UnknownNameError
+from ..tensor import Tensor
 from .optimizer import Optimizer
 
 
@@ -26,7 +28,7 @@ class Scheduler:
 
     def __init__(self, optimizer: Optimizer) -> None:
         if not isinstance(optimizer, Optimizer):
-            raise TypeError(
+            raise CallError(
                 f"{type(self).__name__}: expected an optimizer, got {type(optimizer).__name__}."
             )
         self.optimizer = optimizer
@@ -60,9 +62,10 @@ class Scheduler:
             sorted(set(state) - set(self.state)),
         )
         if missing or unknown:
-            raise KeyError(
+            raise UnknownNameError(
                 f"{type(self).__name__}: missing {missing or 'nothing'}, not expected "
-                f"{unknown or 'nothing'}. Load it into a scheduler of the kind that was saved."
+                f"{unknown or 'nothing'}. Load it into a scheduler of the kind that was saved.",
+                code="state-mismatch",
             )
         for name, number in [(name, self._loaded(name, state[name])) for name in self.state]:
             setattr(self, name, number)
@@ -73,15 +76,24 @@ class Scheduler:
         own = getattr(self, name)
         array = np.asarray(value)
         if array.size != 1 or array.dtype.kind not in "fiu" or math.isnan(array.item()):
-            raise ValueError(f"{type(self).__name__}: {name}={value!r}: expected one number.")
+            raise ArgumentError(
+                f"{type(self).__name__}: {name}={value!r}: expected one number.",
+                code="state-mismatch",
+            )
         number = array.item()
         if name != "best" and not 0 <= number < math.inf:
-            raise ValueError(f"{type(self).__name__}: {name}={number!r}: expected 0 or more.")
+            raise ArgumentError(
+                f"{type(self).__name__}: {name}={number!r}: expected 0 or more.",
+                code="state-mismatch",
+            )
         return type(own)(number)
 
     def _check(self, name: str, value: Any, good: bool, expected: str) -> None:
         if not good:
-            raise ValueError(f"{type(self).__name__}: {name}={value!r}: expected {expected}.")
+            raise ArgumentError(
+                f"{type(self).__name__}: {name}={value!r}: expected {expected}.",
+                code="bad-hyperparameter",
+            )
 
 
 class StepLR(Scheduler):
@@ -150,9 +162,10 @@ class OneCycleLR(Scheduler):
         super().__init__(optimizer)
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
-                raise ValueError(
+                raise ArgumentError(
                     "OneCycleLR: the length is missing: pass total_steps, or epochs and "
-                    "steps_per_epoch."
+                    "steps_per_epoch.",
+                    code="arguments-conflict",
                 )
             total_steps = epochs * steps_per_epoch
         self._check("total_steps", total_steps, total_steps >= 1, "at least 1")
@@ -167,9 +180,10 @@ class OneCycleLR(Scheduler):
         self._check("max_momentum", high, 0 <= high < 1, "a number from 0 to below 1")
         has_momentum = hasattr(optimizer, "betas") or hasattr(optimizer, "momentum")
         if cycle_momentum and not has_momentum:
-            raise ValueError(
+            raise ArgumentError(
                 f"OneCycleLR: {type(optimizer).__name__} has no momentum to cycle: pass "
-                "cycle_momentum=False."
+                "cycle_momentum=False.",
+                code="arguments-conflict",
             )
         self.total_steps, self.cycle_momentum = total_steps, cycle_momentum
         self._anneal = _ANNEAL[anneal_strategy]
@@ -187,9 +201,10 @@ class OneCycleLR(Scheduler):
     def step(self) -> None:
         """Go on by one batch and set the learning rate (and momentum) for it."""
         if self.last_epoch >= self.total_steps:
-            raise ValueError(
+            raise ArgumentError(
                 f"OneCycleLR: the cycle of {self.total_steps} steps is over. Pass the number of "
-                "all batches of all epochs as total_steps."
+                "all batches of all epochs as total_steps.",
+                code="schedule-over",
             )
         super().step()
 
@@ -257,7 +272,7 @@ class ReduceLROnPlateau(Scheduler):
 
     def step(self, metric: Any) -> None:  # type: ignore[override]
         """Go on by one epoch, which ended with `metric` (a number, or a Tensor of one element)."""
-        current = float(metric)
+        current = float(metric.item() if isinstance(metric, Tensor) else metric)
         self.last_epoch += 1
         if self._improves(current):
             self.best = current

@@ -4,15 +4,24 @@ step."""
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import DtypeError, ShapeError
-from ..graph import mark_written
+from ..errors import (
+    ArgumentError,
+    CallError,
+    DtypeError,
+    GradientWarning,
+    ShapeError,
+    TinygradEduError,
+    UnknownNameError,
+)
 from ..kernels.optimizer import Held
-from ..tensor import Tensor
+from ..tensor import STALE, USED, Tensor
+from ..writes import mark_written
 
 
 class Optimizer:
@@ -34,29 +43,36 @@ class Optimizer:
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
         self.params = list(params)
         if not self.params:
-            raise ValueError(
+            raise ArgumentError(
                 f"{type(self).__name__}: there are no parameters to optimize. Pass "
                 "model.parameters(); "
-                "a generator can be used only once."
+                "a generator can be used only once.",
+                code="bad-parameter-list",
             )
         for p in self.params:
             if not isinstance(p, Tensor):
-                raise TypeError(f"{type(self).__name__}: expected Tensors, got {type(p).__name__}.")
+                raise CallError(
+                    f"{type(self).__name__}: expected Tensors, got {type(p).__name__}.",
+                    code="bad-parameter-list",
+                )
             if p.op is not None or p.dtype.kind != "f":
                 raise DtypeError(
                     f"{type(self).__name__}: only leaves of a floating dtype can be optimized; "
                     "got one of "
                     f"shape {p.shape}, dtype "
-                    f"{p.dtype}{', computed by ' + p.op.name if p.op else ''}."
+                    f"{p.dtype}{', computed by ' + p.op.name if p.op else ''}.",
+                    code="bad-parameter-list",
                 )
         if len({id(p) for p in self.params}) != len(self.params):
-            raise ValueError(
+            raise ArgumentError(
                 f"{type(self).__name__}: a parameter stands in the list twice; it would be "
-                "stepped twice."
+                "stepped twice.",
+                code="bad-parameter-list",
             )
         self.lr = lr
         self._age = [0] * len(self.params)
         self._held = Held()
+        self._warned = False
 
     @property
     def lr(self) -> float:
@@ -75,9 +91,10 @@ class Optimizer:
             number = math.nan
         if not (0 <= number < below):
             limit = "" if below == math.inf else f" and less than {below:g}"
-            raise ValueError(
+            raise ArgumentError(
                 f"{type(self).__name__}: {name}={value!r}: expected a finite number of at least "
-                f"0{limit}."
+                f"0{limit}.",
+                code="bad-hyperparameter",
             )
         return number
 
@@ -88,9 +105,15 @@ class Optimizer:
 
     def step(self) -> None:
         """Update every parameter that has a gradient; the others keep their numbers and their
-        age."""
+        age.
+
+        A GradientWarning, once for this optimizer, says that a backward added to gradients that the
+        step before had used already: a zero_grad() is missing. Several backwards before a step are
+        fine.
+        """
         ages, params = self._age, self.params
         due: dict[int, list[int]] = {}
+        stale = False
         for i, p in enumerate(params):
             g = p.grad
             if g is not None:
@@ -100,20 +123,37 @@ class Optimizer:
                     or g.payload.dtype.kind != "f"
                 ):
                     self._refuse(p)
+                stale = stale or g.stash is STALE
                 due.setdefault(ages[i], []).append(i)
+        if stale and not self._warned:
+            self._warned = True
+            self._warn_of_stale_gradients()
         for age, chosen in due.items():
             stepped = [params[i] for i in chosen]
             weights = [p.payload for p in stepped]
             self._update(chosen, weights, [p.grad.payload for p in stepped], age)
             mark_written(*stepped)
-            for i in chosen:
+            for i, p in zip(chosen, stepped):
                 ages[i] = age + 1
+                if p.grad.op is None:
+                    p.grad.stash = USED
+
+    def _warn_of_stale_gradients(self) -> None:
+        warnings.warn(
+            GradientWarning(
+                f"{type(self).__name__}.step: these gradients are sums that contain those of the "
+                "step before: a backward() added to gradients that a step() had used already. Call "
+                "optimizer.zero_grad() before each backward (or before the first of several that "
+                "are meant to sum up)."
+            ),
+            stacklevel=3,
+        )
 
     def _refuse(self, p: Tensor) -> NoReturn:
         """A gradient that somebody put into place must fit: the step writes by its shape."""
         g = p.grad
         if not isinstance(g, Tensor) or g.dtype.kind != "f":
-            raise TypeError(
+            raise CallError(
                 f"{type(self).__name__}: .grad of a parameter is {g!r}: expected a floating Tensor."
             )
         raise ShapeError(
@@ -163,7 +203,7 @@ class Optimizer:
         arrays = {name: np.asarray(value) for name, value in state.items()}
         missing = sorted({*self.numbers, "age"} - arrays.keys())
         if missing:
-            raise self._unfit(KeyError, f"the state has no {', '.join(missing)}")
+            raise self._unfit(UnknownNameError, f"the state has no {', '.join(missing)}")
         numbers = {name: arrays.pop(name).tolist() for name in self.numbers}
         age = arrays.pop("age")
         if age.shape != (len(self.params),) or age.dtype.kind not in "iu" or (age < 0).any():
@@ -174,7 +214,7 @@ class Optimizer:
         loaded: dict[str, dict[int, np.ndarray]] = {kind: {} for kind in self.memories}
         for name, array in arrays.items():
             if name not in places:
-                raise self._unfit(KeyError, f"{name} is not part of the state")
+                raise self._unfit(UnknownNameError, f"{name} is not part of the state")
             kind, i = places[name]
             p = self.params[i]
             if array.shape != p.shape:
@@ -191,8 +231,9 @@ class Optimizer:
         for kind, store in loaded.items():
             setattr(self, f"_{kind}", store)
 
-    def _unfit(self, error: type[Exception], what: str) -> Exception:
+    def _unfit(self, error: type[TinygradEduError], what: str) -> TinygradEduError:
         return error(
             f"{type(self).__name__}.load_state_dict: {what}. Load it into an optimizer of the kind "
-            "that was saved, over the same parameters in the same order."
+            "that was saved, over the same parameters in the same order.",
+            code="state-mismatch",
         )

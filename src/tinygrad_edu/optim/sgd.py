@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from .. import kernels
+from ..errors import ArgumentError
 from ..tensor import Tensor
 from .optimizer import Optimizer
 
@@ -39,7 +40,10 @@ class SGD(Optimizer):
         self.weight_decay = self._number("weight_decay", weight_decay)
         self.nesterov = bool(nesterov)
         if self.nesterov and (not self.momentum or self.dampening):
-            raise ValueError("SGD: nesterov=True needs a momentum above 0 and a dampening of 0.")
+            raise ArgumentError(
+                "SGD: nesterov=True needs a momentum above 0 and a dampening of 0.",
+                code="arguments-conflict",
+            )
         self._buffers: dict[int, np.ndarray] = {}
 
     def _update(

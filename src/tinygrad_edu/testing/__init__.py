@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from ..errors import UnavailableError
 from .check import check_vjp, gradcheck, gradgradcheck
 from .explain import GradientError
 from .layouts import LAYOUTS, lay_out
@@ -40,7 +41,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "hypothesis":
             raise
-        raise ImportError(
+        raise UnavailableError(
             "tg.testing.strategies draws its arrays with hypothesis, which is not installed: "
             "pip install hypothesis, or pip install 'tinygrad-edu[test]'."
         ) from None

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from ..errors import TinygradEduError
 from .numeric import entrywise
 
 
-class GradientError(AssertionError):
+class GradientError(TinygradEduError, AssertionError):
     """A gradient is not the derivative of its function, or breaks one of the promises made about
     gradients."""
+
+    code = "wrong-gradient"
 
 
 def explain(

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from ..errors import ArgumentError
+
 Arrays = list[ndarray]
 
 # The high derivatives of a function and the cancellations inside it are not known. What is known,
@@ -111,9 +113,10 @@ def numerical_gradient(f: Callable, inputs: Any, *, eps: float | None = None) ->
     subject = Subject(f, inputs if several else [inputs])
     outs = subject.evaluate(subject.inputs)
     if len(outs) != 1 or outs[0].size != 1:
-        raise ValueError(
+        raise ArgumentError(
             f"numerical_gradient: f returned shapes {[out.shape for out in outs]}: expected one "
-            f"number."
+            f"number.",
+            code="non-scalar-loss",
         )
     ones, h = [np.ones(outs[0].shape)], eps or step_of(outs[0].dtype)
     grads: list = [None] * len(subject.given)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from ..errors import ArgumentError
 from ..graph import Node, propagate
 from ..scalar import Value
 from ..tensor import Tensor
@@ -33,10 +34,11 @@ class Subject:
             i for i, x in enumerate(self.given) if _is_differentiated(x, some_require)
         ]
         if not self.positions:
-            raise ValueError(
+            raise ArgumentError(
                 f"{self.name}: none of the {len(self.given)} inputs is floating, so there is no "
                 f"gradient to "
-                "check. Pass float64 arrays, Tensors or floats."
+                "check. Pass float64 arrays, Tensors or floats.",
+                code="not-a-float-dtype",
             )
         self.scalar = any(isinstance(x, Value) for x in self.given)
         self.held = [_read_only(self.given[i]) for i in self.positions]
@@ -100,10 +102,11 @@ class VjpSubject(Subject):
         results = self.vjp(us[0], made, *self._completed(self.held))
         results = results if isinstance(results, (tuple, list)) else (results,)
         if len(results) != len(self.given):
-            raise ValueError(
+            raise ArgumentError(
                 f"{self.name}: its vjp returned {len(results)} gradients for {len(self.given)} "
                 f"inputs; "
-                "expected one for each, None where there is none."
+                "expected one for each, None where there is none.",
+                code="wrong-row",
             )
         return (
             outs,

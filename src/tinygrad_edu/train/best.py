@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.dataset import whole_number
+from ..errors import ArgumentError
 from ..serialization import save
 from .history import History
 
@@ -29,7 +30,7 @@ class EarlyStopping:
     def __post_init__(self) -> None:
         whole_number("EarlyStopping", "patience", self.patience)
         if not (math.isfinite(self.min_delta) and self.min_delta >= 0):
-            raise ValueError(
+            raise ArgumentError(
                 f"EarlyStopping: min_delta is {self.min_delta!r}; expected a finite number of at "
                 "least 0."
             )
@@ -64,10 +65,11 @@ class Best:
     def update(self, history: History) -> bool:
         """Take note of the latest epoch; True when it is the best so far."""
         if self.monitor not in history:
-            raise ValueError(
+            raise ArgumentError(
                 f"fit: early stopping monitors {self.monitor!r}; this run has "
                 f"{', '.join(history.series)}."
-                + (" Pass validation data as val." if self.monitor.startswith("val_") else "")
+                + (" Pass validation data as val." if self.monitor.startswith("val_") else ""),
+                code="unknown-name",
             )
         figure = history[self.monitor][-1]
         gain = 0.0 if self.figure is None else figure - self.figure

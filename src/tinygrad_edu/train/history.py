@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError
+from ..errors import ArgumentError, DataError, UnknownNameError
 from ..serialization import replacing
 
 
@@ -42,9 +42,10 @@ class History:
     def append(self, **figures: float) -> None:
         """Add the figures of one epoch; ValueError unless they are the series of those before."""
         if self.series and set(figures) != set(self.series):
-            raise ValueError(
+            raise ArgumentError(
                 f"History: got the figures {sorted(figures)}; the epochs before have "
-                f"{sorted(self.series)}."
+                f"{sorted(self.series)}.",
+                code="unknown-name",
             )
         for name, value in figures.items():
             self.series.setdefault(name, []).append(float(value))
@@ -57,7 +58,7 @@ class History:
         try:
             return self.series[name]
         except KeyError:
-            raise KeyError(
+            raise UnknownNameError(
                 f"no series {name!r}; this history has {', '.join(self.series) or 'none yet'}"
             ) from None
 
@@ -107,7 +108,9 @@ class History:
             if any(len(values) != epochs for values in history.series.values()):
                 raise ValueError(f"series of other lengths than {epochs} epochs")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{path} is not a history that History.save wrote ({error}).") from None
+            raise DataError(
+                f"{path} is not a history that History.save wrote ({error}).", code="wrong-file"
+            ) from None
         return history
 
     def __repr__(self) -> str:

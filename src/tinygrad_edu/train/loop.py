@@ -24,8 +24,9 @@ import numpy as np
 from .. import metrics as metric_functions
 from ..data import ArrayDataset, DataLoader
 from ..data.dataset import whole_number
-from ..errors import DataError, ShapeError
+from ..errors import AnomalyError, ArgumentError, CallError, DataError, ShapeError
 from ..graph import no_grad
+from ..tensor import Tensor
 from .best import Best, EarlyStopping
 from .history import History
 from .interrupt import Interrupt
@@ -204,7 +205,7 @@ class Totals:
         self.loss_sum += loss * n
         self.count += n
         if self.measures:
-            self.outputs.append(output.data)
+            self.outputs.append(output.payload)
             self.targets.append(target.data)
 
     def figures(self) -> dict[str, float]:
@@ -223,19 +224,21 @@ def _batches(role: str, data: Any, batch_size: int, shuffle: bool, rng: Any) -> 
         data = ArrayDataset(*data)
     if isinstance(data, ArrayDataset):
         if len(data.arrays) < 2:
-            raise TypeError(
-                f"{role}: the data set has {len(data.arrays)} array; expected inputs and targets."
+            raise CallError(
+                f"{role}: the data set has {len(data.arrays)} array; expected inputs and targets.",
+                code="wrong-arguments",
             )
         data = DataLoader(data, batch_size, shuffle, rng=rng)
     if not isinstance(data, DataLoader):
-        raise TypeError(
+        raise CallError(
             f"{role}: got {type(data).__name__}; expected a DataLoader, an ArrayDataset or a tuple "
             "(x, y)."
         )
     if len(data) == 0:
         raise DataError(
             f"{role}: no batches: {len(data.dataset)} examples at batch size {data.batch_size}"
-            f"{', the incomplete batch dropped' if data.drop_last else ''}."
+            f"{', the incomplete batch dropped' if data.drop_last else ''}.",
+            code="empty-data",
         )
     return data
 
@@ -249,8 +252,9 @@ def _measures(metrics: Iterable[str | Callable]) -> dict[str, Callable]:
     measures: dict[str, Callable] = {}
     for metric in [metrics] if isinstance(metrics, str) else metrics:
         if isinstance(metric, str) and metric not in METRICS:
-            raise ValueError(
-                f"unknown metric {metric!r}; known are {', '.join(METRICS)}. A function works too."
+            raise ArgumentError(
+                f"unknown metric {metric!r}; known are {', '.join(METRICS)}. A function works too.",
+                code="unknown-name",
             )
         name = (
             metric
@@ -262,16 +266,24 @@ def _measures(metrics: Iterable[str | Callable]) -> dict[str, Callable]:
 
 
 def _finite(loss: Any, where: str) -> float:
-    """The loss as a float; ShapeError unless it is one number, FloatingPointError unless finite."""
-    if loss.data.size != 1:
-        raise ShapeError(
-            f'the loss has shape {loss.shape}; expected a single number: use reduction="mean".'
+    """The loss as a float; CallError unless it is a Tensor, ShapeError unless it is one number,
+    AnomalyError unless finite."""
+    if not isinstance(loss, Tensor):
+        raise CallError(
+            f"the loss is {loss!r} ({type(loss).__name__}); expected a Tensor, whose graph "
+            "backward follows: return the loss itself, without .item(), float() or .numpy()."
         )
-    value = float(loss.data.reshape(()))
+    if loss.size != 1:
+        raise ShapeError(
+            f'the loss has shape {loss.shape}; expected a single number: use reduction="mean".',
+            code="non-scalar-loss",
+        )
+    value = float(loss.item())
     if not math.isfinite(value):
-        raise FloatingPointError(
+        raise AnomalyError(
             f"the loss is {value} at {where}. Try a learning rate ten times smaller, inputs scaled "
             "to about one, and the losses of tg.nn.functional on logits (not on probabilities); "
-            "then look for NaN in the data."
+            "then look for NaN in the data.",
+            code="non-finite-loss",
         )
     return value

@@ -33,9 +33,10 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Recorder, tick
+from ..graph import Recorder
 from ..ops.shape import reshape, stack
 from ..tensor import Tensor
+from ..writes import tick
 from .call import Call, Inside
 from .reverse import carry, frontier, leaf
 from .structure import rebuilt, shape_of, zeros_like

@@ -11,10 +11,11 @@ import numpy as np
 from numpy import ndarray
 
 from ..dtypes import as_array
-from ..errors import DtypeError, ShapeError
-from ..graph import Node, Recorder, recording, silenced, tick
+from ..errors import CallError, DtypeError, ShapeError
+from ..graph import Node, Recorder, recording, silenced
 from ..ops.shape import identity
 from ..tensor import Tensor
+from ..writes import tick
 from .reverse import carry, frontier, leaf
 from .structure import dtype_of, leaves, matched, rebuilt, shape_of, shaped, zeros_like
 
@@ -42,7 +43,7 @@ class Call:
         self.extra = None
         if has_aux:
             if not isinstance(result, tuple) or len(result) != 2:
-                raise TypeError(f"{name}: has_aux=True, so f must return a pair (result, aux).")
+                raise CallError(f"{name}: has_aux=True, so f must return a pair (result, aux).")
             result, self.extra = result
         self.out_tree = result
         self.outs = list(leaves(result))
@@ -58,7 +59,8 @@ class Call:
             raise ShapeError(
                 f"{self.name}: f returned {shapes}, and only one number has a gradient. "
                 "Reduce it first (.sum(), .mean()), or use jacobian (all derivatives) or vjp (a "
-                "weighted sum of them)."
+                "weighted sum of them).",
+                code="non-scalar-loss",
             )
         return _ones(self.outs[0])
 
@@ -150,7 +152,7 @@ def _alias(name: str, x: Any) -> Tensor:
     if isinstance(x, (ndarray, np.generic)):
         _require_floating(name, x)
         return leaf(as_array(np.asarray(x)))
-    raise TypeError(
+    raise CallError(
         f"{name}: cannot differentiate with respect to {x!r} ({type(x).__name__}): expected "
         "floats, floating arrays or Tensors, or tuples, lists and dicts of them. Leave other "
         "arguments out of argnums."
@@ -182,14 +184,15 @@ def _require_floating(name: str, x: Any) -> None:
     if not isinstance(x, (Tensor, ndarray, np.generic, Recorder, float, int)) or (
         isinstance(x, Node) and not isinstance(x, Tensor)
     ):
-        raise TypeError(
+        raise CallError(
             f"{name}: f returned {x!r} ({type(x).__name__}): expected a Tensor, an array, a "
             "float, or tuples, lists and dicts of them."
         )
     if isinstance(x, (Tensor, ndarray, np.generic)) and x.dtype.kind != "f":
         raise DtypeError(
             f"{name}: found a {type(x).__name__} of dtype {x.dtype}: only float32 and float64 "
-            "numbers have derivatives. Convert it (.astype(float)), or leave it out of argnums."
+            "numbers have derivatives. Convert it (.astype(float)), or leave it out of argnums.",
+            code="not-a-float-dtype",
         )
 
 
@@ -213,8 +216,9 @@ def _positions(name: str, argnums: Any, n_args: int) -> list[int]:
     chosen = [argnums] if isinstance(argnums, int) else list(argnums)
     for i in chosen:
         if not isinstance(i, (int, np.integer)) or not -n_args <= i < n_args:
-            raise TypeError(
+            raise CallError(
                 f"{name}: argnums={argnums!r}, but f was called with {n_args} positional "
-                "arguments: those to be differentiated must be among them."
+                "arguments: those to be differentiated must be among them.",
+                code="wrong-arguments",
             )
     return chosen

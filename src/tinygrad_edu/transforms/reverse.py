@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Node, propagate, tick
+from ..graph import Node, propagate
 from ..op import Op
 from ..ops.shape import ANY
 from ..tensor import Tensor
+from ..writes import tick
 
 # One node over many: its vjp hands each input the gradient that is meant for it, so that one walk
 # serves all outputs. Not in the table of operations, since it computes nothing.
@@ -52,7 +53,11 @@ def carry(
             stop=(*ends, *beyond),
             wanted=ends,
         )
-    return [found.get(end) for end in ends]
+    results = [found.get(end) for end in ends]
+    if create_graph:
+        return results
+    # The cotangents of an inner run come back as they were given, which may be as Tensors.
+    return [g.payload if isinstance(g, Tensor) else g for g in results]
 
 
 def frontier(outs: Iterable, ends: Iterable[Node], start: int) -> set[Node]:
@@ -66,7 +71,7 @@ def frontier(outs: Iterable, ends: Iterable[Node], start: int) -> set[Node]:
         if node in seen:
             continue
         seen.add(node)
-        if node.op is None or node.seq < start:
+        if node.seq < start:
             found.add(node)
         else:
             todo += [x for x in node.inputs or () if isinstance(x, Node) and x.requires_grad]
@@ -74,6 +79,9 @@ def frontier(outs: Iterable, ends: Iterable[Node], start: int) -> set[Node]:
 
 
 def leaf(payload: Any) -> Tensor:
+    """A variable of a run, which has a time like what is computed, so that a run around this one
+    knows it for its own and not for something that was there before."""
     made = Tensor._of(payload)
     made.requires_grad = True
+    made.seq = tick()
     return made

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..errors import DtypeError, ShapeError
+from ..errors import CallError, DtypeError, ShapeError
 from ..graph import Recorder
 from ..ops.shape import astype
 
@@ -49,7 +49,7 @@ def matched(what: str, given: Any, like: Any) -> list:
         isinstance(given, (tuple, dict)) or (given is None) != (like is None)
     ):
         return [] if like is None else [given]
-    raise TypeError(f"{what}: expected the structure {_described(like)}, got {_described(given)}.")
+    raise CallError(f"{what}: expected the structure {_described(like)}, got {_described(given)}.")
 
 
 def _described(tree: Any) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import UnavailableError
+
 
 def matplotlib() -> Any:
     """The library, or one sentence that says how to get it (ImportError)."""
@@ -15,7 +17,7 @@ def matplotlib() -> Any:
         import matplotlib as library
         import matplotlib.figure as _  # noqa: F401
     except ImportError:
-        raise ImportError(
+        raise UnavailableError(
             "pictures are drawn with matplotlib, which is not installed: pip install "
             '"tinygrad-edu[viz]" (or: pip install matplotlib).'
         ) from None
