@@ -172,6 +172,11 @@ def test_jaccard_has_the_gradient_of_its_values(seed):
     assert tg.testing.gradcheck(jaccard, [x, y], eps=STEP)
 
 
+@pytest.mark.parametrize("apart", [2.0**-10, 2.0**-30, 2.0**-50])
+def test_jaccard_of_nearly_equal_memberships_keeps_its_digits(apart):
+    assert jaccard([1.0, 1.0], [1.0, 1.0 + apart]) == pytest.approx(apart / (2 + apart), rel=1e-15)
+
+
 def test_jaccard_at_ties_and_of_nothing():
     nothing, x = np.zeros(3), np.array([1.0, 0.0, 1.0])
     assert jaccard(nothing, nothing) == 0 and jaccard(nothing, x) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -330,6 +332,25 @@ def test_cross_entropy_is_its_formula(smoothing, reduction, rng, isa):
         lambda x: F.cross_entropy(x, classes, label_smoothing=smoothing, reduction=reduction),
         [logits],
     )
+
+
+def test_an_infinite_cost_that_nobody_pays_is_silent():
+    """A target of 0 adds 0 to the divergence, and an infinite logit costs nothing where the target
+    is 0: without 0 * inf on the way, of which NumPy would warn."""
+    p, q = tg.Tensor([0.0, 0.25, 0.75]), tg.log(tg.Tensor([0.5, 0.25, 0.25]))
+    assert F.kl_div(q, p, reduction="sum").item() == pytest.approx(0.75 * math.log(3))
+    logits, no = tg.Tensor([-math.inf, 0.0]), tg.Tensor([0.0, 0.0])
+    cost = F.binary_cross_entropy_with_logits(logits, no, reduction="none")
+    assert cost.tolist() == pytest.approx([0, math.log(2)])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_confident_right_answer_keeps_its_digits(dtype):
+    """log(1 + exp(-|x|)), far below the unit in the last place of x, on either side."""
+    x = np.array([-math.inf, -80, -30, -5, 5, 30, 80, math.inf], dtype)
+    cost = F.binary_cross_entropy_with_logits(tg.Tensor(x), x > 0, reduction="none").data
+    wanted = np.log1p(np.exp(-np.abs(x.astype(np.float64))))
+    np.testing.assert_allclose(cost, wanted, rtol=4 * np.finfo(dtype).eps)
 
 
 def test_loss_modules_are_their_functions(rng):

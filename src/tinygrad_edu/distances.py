@@ -80,10 +80,10 @@ def jaccard(x: Any, y: Any, axis: int = -1) -> Any:
                 f"jaccard: {name} holds {numbers.min()}: degrees of membership are 0 or more.",
                 code="outside-the-domain",
             )
-    shared = sum(minimum(x, y), axis=axis)
-    total = sum(maximum(x, y), axis=axis)
-    empty = total == 0
-    return where(empty, 0, 1 - shared / where(empty, 1, total))
+    larger = maximum(x, y)
+    total = sum(larger, axis=axis)
+    apart = sum(larger - minimum(x, y), axis=axis)  # total - shared, without its cancellation
+    return apart / where(total == 0, 1, total)
 
 
 def great_circle(a: Any, b: Any, degrees: bool = True, radius: float = EARTH_RADIUS_KM) -> Any:

@@ -85,7 +85,7 @@ l1_loss = row(
     kinks="0 where prediction and target agree")
 binary_cross_entropy_with_logits = row(
     "binary_cross_entropy_with_logits",
-    pointwise("binary_cross_entropy_with_logits", lambda x, t: softplus(x) - times(x, t)),
+    pointwise("binary_cross_entropy_with_logits", lambda x, t: _logits_cost(x, t)),
     inputs=("input", "target"), defaults=REDUCED,
     vjp=(lambda g, _out, x, t, reduction: each(g, x.shape, reduction) * (sigmoid(x) - t),
          lambda g, _out, x, _t, reduction: each(g, x.shape, reduction) * -x),
@@ -115,8 +115,17 @@ huber_loss = row(
 
 
 def times(x, t):
-    """x * t, and 0 where t is 0, so that an infinite logit costs nothing where it is right."""
-    return np.where(t == 0, 0, x * t)
+    """x * t, and 0 where t is 0, whatever x is: an infinite cost that nobody has to pay."""
+    product = np.zeros(np.shape(x), np.result_type(x, t))
+    return np.multiply(x, t, out=product, where=np.not_equal(t, 0))
+
+
+def _logits_cost(x, t):
+    """softplus(x) - x t as the sum of two terms that are not negative for t from 0 to 1, so that a
+    confident right answer keeps its digits: what it costs on the best side, and |x| times the part
+    of the target that lies on the other."""
+    missed = np.where(x > 0, 1 - t, t)
+    return softplus(-np.abs(x)) + times(np.abs(x), missed)
 
 
 def _huber(x, t, delta):
