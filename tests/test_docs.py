@@ -78,6 +78,9 @@ assert abs(value.grad - 1 / 9) < 1e-15
 tg.testing.gradcheck(tg.softsign, [tg.Tensor(x + 0.1)])
 tg.testing.gradgradcheck(tg.softsign, [tg.Tensor(x + 0.1)])
 assert "`softsign(x)`" in tg.operations_table()
+from tinygrad_edu.ops.surface import surface
+assert "def softsign(x: Tensor) -> Tensor" in surface()
+assert "def softsign(self) -> Tensor" in surface() and "def softsign(self) -> Value" in surface()
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 
 import numpy as np
@@ -369,3 +370,20 @@ def test_loss_modules_are_their_functions(rng):
     )
     with pytest.raises(TypeError):
         nn.MSELoss(margin=1)(x, t)
+
+
+@pytest.mark.parametrize(
+    "layer", [getattr(nn, name)() for name in nn.__all__ if name in vars(nn.activations)]
+)
+def test_an_activation_module_has_the_parameters_of_its_function(layer):
+    """Names and defaults stand in both, since a type checker reads the class and not the row."""
+    known = inspect.signature(type(layer).function).parameters
+    assert layer.params == {name: p.default for name, p in list(known.items())[1:]}
+
+
+@pytest.mark.parametrize(
+    "layer", [getattr(nn, name)() for name in nn.__all__ if name.endswith("Loss")]
+)
+def test_a_loss_module_has_the_parameters_of_its_function(layer):
+    known = inspect.signature(type(layer).function).parameters
+    assert layer.params == {name: p.default for name, p in list(known.items())[2:]}

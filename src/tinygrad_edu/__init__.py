@@ -6,61 +6,71 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import nn, optim
-from .anomaly import detect_anomaly
+# `nn as nn` says that a name is public: without it, or __all__, type checkers take it for an import
+# that is nobody's business. The names that the rows make can't be listed, so there is no __all__.
+from . import nn as nn, optim as optim
+from .tensor import Tensor as Tensor  # before the function `tensor`, which takes the name
+from .anomaly import detect_anomaly as detect_anomaly
 from .creation import (
-    arange,
-    eye,
-    full,
-    full_like,
-    linspace,
-    ones,
-    ones_like,
-    rand,
-    rand_like,
-    randn,
-    randn_like,
-    tensor,
-    zeros,
-    zeros_like,
+    arange as arange,
+    eye as eye,
+    full as full,
+    full_like as full_like,
+    linspace as linspace,
+    ones as ones,
+    ones_like as ones_like,
+    rand as rand,
+    rand_like as rand_like,
+    randn as randn,
+    randn_like as randn_like,
+    tensor as tensor,
+    zeros as zeros,
+    zeros_like as zeros_like,
 )
 from .errors import (
-    AnomalyError,
-    DataError,
-    DtypeError,
-    GradientWarning,
-    GraphError,
-    ShapeError,
-    TinygradEduError,
+    AnomalyError as AnomalyError,
+    DataError as DataError,
+    DtypeError as DtypeError,
+    GradientWarning as GradientWarning,
+    GraphError as GraphError,
+    ShapeError as ShapeError,
+    TinygradEduError as TinygradEduError,
 )
-from .graph import no_grad
+from .graph import no_grad as no_grad
 from .interop import numpy as _numpy_protocol  # noqa: F401  (teaches np.exp(tensor) to record)
-from .interop.dlpack import from_dlpack
-from .kernels import set_num_threads
+from .interop.dlpack import from_dlpack as from_dlpack
+from .kernels import set_num_threads as set_num_threads
 from .op import OPS
-from .ops.arrange import split
-from .ops.einsum import einsum
-from .ops.elementwise import gelu
-from .ops.normalization import batch_norm, layer_norm
-from .ops.shape import flatten, getitem
-from .ops.table import operations_table
-from .random import manual_seed
-from .tensor import Tensor
+from .ops.arrange import split as split
+from .ops.einsum import einsum as einsum
+from .ops.elementwise import gelu as gelu
+from .ops.normalization import batch_norm as batch_norm, layer_norm as layer_norm
+from .ops.shape import flatten as flatten, getitem as getitem
+from .ops.table import operations_table as operations_table
+from .random import manual_seed as manual_seed
 
-if TYPE_CHECKING:  # what the loop below does, in words that a type checker reads
-    from .ops.arithmetic import *  # noqa: F403
-    from .ops.arrange import *  # noqa: F403
-    from .ops.contraction import *  # noqa: F403
-    from .ops.convolution import *  # noqa: F403
-    from .ops.elementwise import *  # noqa: F403
-    from .ops.embedding import *  # noqa: F403
-    from .ops.linalg import *  # noqa: F403
-    from .ops.pooling import *  # noqa: F403
-    from .ops.reduction import *  # noqa: F403
-    from .ops.shape import *  # noqa: F403
-    from .ops.statistics import *  # noqa: F403
-    from .serialization import load, save
-    from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+if TYPE_CHECKING:  # what the loop and __getattr__ below do, in words that a type checker reads
+    from . import (
+        compiler as compiler,
+        data as data,
+        distances as distances,
+        metrics as metrics,
+        scalar as scalar,
+        testing as testing,
+        train as train,
+        viz as viz,
+    )
+    from ._surface import *  # noqa: F403  (written by ops/surface.py)
+    from .serialization import load as load, save as save
+    from .transforms import (
+        grad as grad,
+        hessian as hessian,
+        hvp as hvp,
+        jacobian as jacobian,
+        jvp as jvp,
+        value_and_grad as value_and_grad,
+        vjp as vjp,
+    )
 
 __version__ = "0.1.0"
 
@@ -76,12 +86,16 @@ _WITHIN = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def _on_demand(name: str) -> Any:
     if name in _ROOMS:
         return importlib.import_module(f".{name}", __name__)
     if name in _WITHIN:
         return getattr(importlib.import_module(f".{_WITHIN[name]}", __name__), name)
     raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}")
+
+
+if not TYPE_CHECKING:  # a type checker would take the package to have every name
+    __getattr__ = _on_demand
 
 
 def show_config() -> None:

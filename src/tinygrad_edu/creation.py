@@ -69,7 +69,7 @@ def randn(*shape: Any, dtype: Any = FLOAT, requires_grad: bool = False, rng: Any
     return _made(generator(rng).standard_normal(_shape(shape), _drawn(dtype)), dtype, requires_grad)
 
 
-def _shape(given: tuple) -> tuple:
+def _shape(given: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(given[0]) if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
 
 

@@ -12,7 +12,8 @@ the middle of what the two sides say, and no NaN.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import numpy as np
 
@@ -23,9 +24,19 @@ from .ops.elementwise import cos, sin, sqrt
 from .ops.reduction import max, sum
 from .ops.shape import astype, getitem
 
+if TYPE_CHECKING:
+    from .payloads import Pairwise
+
 EARTH_RADIUS_KM = 6371.0088
+P = ParamSpec("P")
 
 
+def _pairwise(distance: Callable[Concatenate[Any, Any, P], Any]) -> Pairwise[P]:
+    """`distance` itself, which is told to type checkers as what it is."""
+    return distance
+
+
+@_pairwise
 def minkowski(x: Any, y: Any, p: float = 2, axis: int = -1) -> Any:
     """(sum_i |x_i - y_i|**p)**(1/p): p = 1 is the city-block distance, 2 Euclid's, math.inf the
     largest difference.
@@ -42,6 +53,7 @@ def minkowski(x: Any, y: Any, p: float = 2, axis: int = -1) -> Any:
     return _length(x - y, p, axis)
 
 
+@_pairwise
 def cosine(x: Any, y: Any, axis: int = -1) -> Any:
     """1 - cos(angle between x and y): 0 for the same direction, 1 at right angles, 2 for opposite
     ones. No unit.
@@ -59,6 +71,7 @@ def cosine(x: Any, y: Any, axis: int = -1) -> Any:
     return sum(where(directed, half_square, 1), axis=axis)
 
 
+@_pairwise
 def jaccard(x: Any, y: Any, axis: int = -1) -> Any:
     """1 - |x and y| / |x or y|, for sets with degrees of membership: 1 - sum min(x, y) / sum
     max(x, y). No unit, between 0 and 1.
@@ -86,6 +99,7 @@ def jaccard(x: Any, y: Any, axis: int = -1) -> Any:
     return apart / where(total == 0, 1, total)
 
 
+@_pairwise
 def great_circle(a: Any, b: Any, degrees: bool = True, radius: float = EARTH_RADIUS_KM) -> Any:
     """The distance along the surface of a sphere, in the unit of `radius`.
 

@@ -42,7 +42,7 @@ class Case:
         self.shapes, self.params, self.distinct = shapes, params or {}, distinct
 
 
-def cases(*rows: tuple) -> tuple[Case, ...]:
+def cases(*rows: tuple[Any, ...]) -> tuple[Case, ...]:
     """Write `cases(((3, 4),), ((2,), {"axis": 0}))`: shapes first, parameters last where there are
     any."""
     made = []

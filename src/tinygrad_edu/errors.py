@@ -175,5 +175,9 @@ class GradientWarning(UserWarning):
 
     code = "missing-zero-grad"
 
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code or self.code
+
     def __str__(self) -> str:
         return f"{self.args[0]} [{self.code}]"

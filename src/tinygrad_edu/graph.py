@@ -41,18 +41,6 @@ class Recorder:
     def record(cls, op: Op, inputs: tuple, params: dict[str, Any]) -> Any:
         raise NotImplementedError
 
-    if TYPE_CHECKING:  # attached by the rows, declared for type checkers
-
-        def _operator(self, other: Any) -> Any: ...
-
-        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _operator
-        __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = _operator
-        __lt__ = __le__ = __gt__ = __ge__ = _operator
-
-        def __neg__(self) -> Any: ...
-        def __abs__(self) -> Any: ...
-        def __getattr__(self, name: str) -> Any: ...  # the methods made from rows
-
 
 class Node(Recorder):
     """A payload in the graph. A leaf has no `op`; `inputs` becomes None when a backward has freed

@@ -29,6 +29,7 @@ from .kernels import elementwise
 
 NO_PARAMS: dict[str, Any] = {}
 OPS: dict[str, Op] = {}
+REFLECTED = ("add", "sub", "mul", "truediv", "pow", "matmul")  # what Python has __radd__ for
 
 
 class Op:
@@ -238,7 +239,7 @@ def _attach_operator(dunder: str, function: Callable) -> None:
         return function(other, self)
 
     setattr(Recorder, f"__{dunder}__", operator)
-    if dunder in ("add", "sub", "mul", "truediv", "pow", "matmul"):
+    if dunder in REFLECTED:
         setattr(Recorder, f"__r{dunder}__", reflected)
 
 
@@ -328,6 +329,7 @@ def variadic(
     def function(tensors: Any, *args: Any, **kwargs: Any) -> Any:
         return apply(op, tuple(tensors), bind(op, args, kwargs, first=1))
 
+    function.__signature__ = _signature(op)  # type: ignore[attr-defined]
     return register(op, function)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,10 +22,15 @@ from .ops.arithmetic import weighted_sum
 from .switch import unusual
 from .writes import mark_replaced, tick
 
+if TYPE_CHECKING:  # written by ops/surface.py: what the loop below the class attaches
+    from ._surface import ValueMethods
+else:
+    ValueMethods = object
+
 _new = object.__new__
 
 
-class Value(Node):
+class Value(Node, ValueMethods):
     """A number in the graph: `data` (float), `grad` (float, d root / d self after
     `root.backward()`), `label`.
 
@@ -40,6 +45,7 @@ class Value(Node):
     keeps_grad = True
 
     label: str
+    grad: Any  # a float; or a Value, after backward(create_graph=True)
 
     def __init__(self, data: Any, label: str = "") -> None:
         self.payload = data if type(data) is float else _number(data)
@@ -48,7 +54,7 @@ class Value(Node):
         self.params = NO_PARAMS
         self.label = label
 
-    def __getattr__(self, name: str) -> Any:
+    def _unset(self, name: str) -> Any:
         """What a computed Value leaves unset until somebody asks: most never are, and there are
         many."""
         try:
@@ -56,8 +62,11 @@ class Value(Node):
         except KeyError:
             raise AttributeError(f"Value has no attribute {name!r}.") from None
 
+    if not TYPE_CHECKING:  # a type checker would take a Value to have every attribute
+        __getattr__ = _unset
+
     @classmethod
-    def record(cls, op: Op, inputs: tuple, params: dict[str, Any] = NO_PARAMS) -> Any:
+    def record(cls, op: Op, inputs: tuple[Any, ...], params: dict[str, Any] = NO_PARAMS) -> Any:
         """Run `op` on the numbers of `inputs` and remember it."""
         inputs = tuple(x if isinstance(x, Value) or x is None else _number(x) for x in inputs)
         out = on_scalars(
@@ -112,7 +121,12 @@ class Value(Node):
             return super().contributions(g, create_graph)
 
     def retry(
-        self, formula: Callable, g: Any, out: Any, values: Sequence, params: dict[str, Any]
+        self,
+        formula: Callable[..., Any],
+        g: Any,
+        out: Any,
+        values: Sequence[Any],
+        params: dict[str, Any],
     ) -> Any:
         """A formula where Python raises and IEEE arithmetic answers (1 / 0 = inf): again, in
         NumPy's numbers."""
@@ -142,7 +156,7 @@ class Value(Node):
             leaf.grad = leaf.grad + g
 
     @property
-    def data(self) -> Any:
+    def data(self) -> float:
         """The number. Assigning to it is how a parameter is trained; a backward that still needs
         the old one refuses."""
         return self.payload
@@ -153,7 +167,7 @@ class Value(Node):
         mark_replaced(self)
 
     @property
-    def _prev(self) -> set:
+    def _prev(self) -> set[Any]:
         """The values that this one was computed from, as micrograd's drawing notebooks ask for
         them."""
         return {x for x in self.inputs or () if isinstance(x, Value)}
@@ -208,7 +222,7 @@ def _number(x: Any) -> float:
 # no_grad, detect_anomaly) is left to `record` itself.
 
 
-def _unary(op: Op) -> Callable:
+def _unary(op: Op) -> Callable[..., Any]:
     scalar = op.scalar
 
     def method(x: Value) -> Any:
@@ -228,7 +242,7 @@ def _unary(op: Op) -> Callable:
     return method
 
 
-def _binary(op: Op) -> Callable:
+def _binary(op: Op) -> Callable[..., Any]:
     scalar = op.scalar
 
     def method(x: Value, y: Any) -> Any:
@@ -291,7 +305,7 @@ class Neuron(Module):
         self.b = Value(0)
         self.nonlin = nonlin
 
-    def __call__(self, x: Sequence) -> Value:
+    def __call__(self, x: Sequence[Any]) -> Value:
         if len(x) != len(self.w):
             raise ShapeError(f"Neuron: {len(x)} inputs for {len(self.w)} weights.")
         act = weighted_sum((*self.w, *x, self.b))
@@ -311,7 +325,7 @@ class Layer(Module):
     def __init__(self, nin: int, nout: int, **kwargs: Any) -> None:
         self.neurons = [Neuron(nin, **kwargs) for _ in range(nout)]
 
-    def __call__(self, x: Sequence) -> Any:
+    def __call__(self, x: Sequence[Any]) -> Any:
         out = [neuron(x) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
 

@@ -251,7 +251,7 @@ _FORMATS = {
 }
 
 
-def _format_of(path: Path, caller: str) -> tuple[Callable, Callable]:
+def _format_of(path: Path, caller: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     suffix = path.suffix.lower()
     if suffix not in _FORMATS:
         known = " or ".join(_FORMATS)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import functools
 from _thread import get_ident
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 unusual: dict[int, int] = {}  # thread -> depth of its blocks of all kinds; empty almost always
 
@@ -31,9 +34,9 @@ class Switch:
             if depth:
                 depths[me] = depth
 
-    def __call__(self, function: Callable) -> Callable:
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
-        def within(*args: Any, **kwargs: Any) -> Any:
+        def within(*args: P.args, **kwargs: P.kwargs) -> R:
             with self:
                 return function(*args, **kwargs)
 

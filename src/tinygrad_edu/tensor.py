@@ -8,8 +8,9 @@ methods are attached from them below.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import ndarray
@@ -17,12 +18,24 @@ from numpy import ndarray
 from . import ops  # noqa: F401  (fills the table of rows)
 from .anomaly import check_forward, watching
 from .dtypes import SUPPORTED, as_array, require_floating, unsupported
-from .errors import ArgumentError, CallError, DtypeError, GraphError, ShapeError
+from .errors import (
+    ArgumentError,
+    CallError,
+    DtypeError,
+    GradientWarning,
+    GraphError,
+    ShapeError,
+)
 from .graph import Node, Recorder, propagate, recording
 from .op import NO_PARAMS, OPS, Op, apply, on_arrays
 from .ops.reduction import sum as _sum
 from .ops.shape import astype, flatten, getitem, reshape, transpose
 from .writes import mark_handed_out, mark_replaced, mark_written, tick
+
+if TYPE_CHECKING:  # written by ops/surface.py: what the loop at the end of this file attaches
+    from ._surface import TensorMethods
+else:
+    TensorMethods = object
 
 _new = object.__new__
 _ONE = {dtype: np.ones((), dtype) for dtype in map(np.dtype, "fd")}  # d loss / d loss
@@ -42,7 +55,7 @@ _PLAIN_NUMBERS = (
 USED, STALE = 1, 2
 
 
-class Tensor(Node):
+class Tensor(Node, TensorMethods):
     """An n-dimensional array that remembers how it was computed.
 
     `data`: anything that NumPy makes an array of. An ndarray of a supported dtype (float32,
@@ -55,6 +68,13 @@ class Tensor(Node):
     __hash__ = object.__hash__
     uses_kernels = True
 
+    grad: Tensor | None
+    if TYPE_CHECKING:  # attached by interop/
+        __array_ufunc__: Callable[..., Any]
+        __array_function__: Callable[..., Any]
+        __dlpack__: Callable[..., Any]
+        __dlpack_device__: Callable[..., tuple[int, int]]
+
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
         payload = as_array(data, dtype)
         _leaf(self, payload)
@@ -65,7 +85,7 @@ class Tensor(Node):
     # ------------------------------------------------------------------------------------ recording
 
     @classmethod
-    def record(cls, op: Op, inputs: tuple, params: dict[str, Any]) -> Any:
+    def record(cls, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Run `op` on the payloads of `inputs`; remember it where a gradient may be asked for."""
         payloads = []
         wanted = False
@@ -117,7 +137,7 @@ class Tensor(Node):
             owner = owner.base
         return owner
 
-    def conform(self, contribution: Any, node: Node) -> Any:  # type: ignore[override]
+    def conform(self, contribution: Any, node: Node) -> Any:
         """The vjp's result as a gradient of this tensor: summed over what was broadcast, in this
         tensor's dtype."""
         payload = self.payload
@@ -229,7 +249,7 @@ class Tensor(Node):
         else:
             self.grad = Tensor._of(held.payload + g)
 
-    def register_hook(self, hook: Callable) -> Callable[[], None]:
+    def register_hook(self, hook: Callable[..., Any]) -> Callable[[], None]:
         """Call `hook(gradient)` with this tensor's whole gradient, a Tensor, in each backward; what
         it returns, if not None, replaces the gradient. Returns a function that removes the hook."""
         if not self.requires_grad:
@@ -284,14 +304,35 @@ class Tensor(Node):
             self.payload = np.asarray(value, dtype=self.dtype)
             mark_replaced(self)
 
-    shape = property(lambda self: self.payload.shape, doc="The lengths of the axes.")
-    dtype = property(lambda self: self.payload.dtype, doc="The NumPy dtype.")
-    ndim = property(lambda self: self.payload.ndim, doc="The number of axes.")
-    size = property(lambda self: self.payload.size, doc="The number of elements.")
-    T = property(lambda self: transpose(self), doc="The axes reversed.")
-    is_leaf = property(
-        lambda self: self.op is None, doc="Whether no recorded operation made this tensor."
-    )
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes."""
+        return self.payload.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype."""
+        return self.payload.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.payload.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.payload.size
+
+    @property
+    def T(self) -> Tensor:
+        """The axes reversed."""
+        return transpose(self)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made this tensor."""
+        return self.op is None
 
     def item(self) -> Any:
         """The one element as a Python number. Raises ValueError where there are more."""
@@ -361,7 +402,7 @@ class Tensor(Node):
             raise CallError("len() of a tensor without axes.", code="unexpected-shape")
         return self.shape[0]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
@@ -380,12 +421,18 @@ class Tensor(Node):
         return int(self._as_number())
 
     def _as_number(self) -> Any:
+        """The one element, with a warning where it leaves a graph behind: `w * float(w)` has half
+        of the derivative of `w * w`."""
         if self.requires_grad:
-            raise GraphError(
-                "float(), int() and math's functions: this tensor requires grad, and a plain "
-                "number would lose the graph. To read it, use t.item(); to compute on with a "
-                "gradient, the operation itself: tg.sin(t), not math.sin(t).",
-                code="leaves-the-graph",
+            warnings.warn(
+                GradientWarning(
+                    "float(), int() and math's functions: this tensor requires grad, and the plain "
+                    "number has no graph: no gradient will come back through it. To read it, say "
+                    "t.item(); to compute on, use the operation itself: tg.sin(t), not "
+                    "math.sin(t).",
+                    code="leaves-the-graph",
+                ),
+                stacklevel=3,
             )
         return self.item()
 
@@ -397,8 +444,10 @@ class Tensor(Node):
             raise CallError(f"a tensor of shape {self.shape} and dtype {self.dtype} is no index.")
         return int(self.payload.item())
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
-        return np.array(self.numpy(), dtype=dtype, copy=copy)
+    if not TYPE_CHECKING:  # seen by NumPy's stubs, it would make array * t an ndarray
+
+        def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
+            return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __repr__(self) -> str:
         numbers = (
@@ -416,7 +465,7 @@ class Tensor(Node):
         )
         return f"tensor({numbers}{dtype}{origin})"
 
-    def __deepcopy__(self, memo: dict) -> Tensor:
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor:
         if self.op is not None:
             raise GraphError(
                 "deepcopy: only leaves can be copied; this tensor was computed. Use t.detach().",
@@ -442,7 +491,7 @@ def _leaf(made: Tensor, payload: Any) -> Tensor:
     return made
 
 
-def _unpack(given: tuple) -> tuple:
+def _unpack(given: tuple[Any, ...]) -> tuple[Any, ...]:
     """(2, 3) from f(2, 3) and from f((2, 3))."""
     only = given[0] if len(given) == 1 else None
     return tuple(only) if isinstance(only, (tuple, list)) else given

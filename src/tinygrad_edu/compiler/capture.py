@@ -147,7 +147,7 @@ class Traced(Recorder):
             code="traced-value",
         )
 
-    __int__ = __index__ = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __float__
 
     def __repr__(self) -> str:
         return f"Traced({self.place}, {self.dtype}{list(self.shape)})"

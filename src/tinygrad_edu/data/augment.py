@@ -45,7 +45,7 @@ class RandomShift:
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index: Any) -> tuple:
+    def __getitem__(self, index: Any) -> tuple[Any, ...]:
         images, *others = self.dataset[index]
         down, right = generator(self.rng).integers(-self.pixels, self.pixels + 1, size=2)
         return (

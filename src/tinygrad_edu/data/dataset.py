@@ -52,7 +52,7 @@ class ArrayDataset:
     def __len__(self) -> int:
         return len(self.arrays[0])
 
-    def __getitem__(self, index: Any) -> tuple:
+    def __getitem__(self, index: Any) -> tuple[Any, ...]:
         if isinstance(index, slice):
             return tuple(array[index] for array in self.arrays)
         rows = _row_numbers(index, len(self))
@@ -114,7 +114,7 @@ class DataLoader:
             stop = min(start + self.batch_size, n)
             yield tuple(Tensor(array) for array in self._rows(order, start, stop))
 
-    def _rows(self, order: np.ndarray | None, start: int, stop: int) -> tuple:
+    def _rows(self, order: np.ndarray | None, start: int, stop: int) -> tuple[Any, ...]:
         if order is not None:
             return self.dataset[order[start:stop]]
         if not isinstance(self.dataset, ArrayDataset):

@@ -56,5 +56,5 @@ def _dlpack_device(self: Tensor) -> tuple[int, int]:
     return self.payload.__dlpack_device__()
 
 
-Tensor.__dlpack__ = _dlpack  # type: ignore[attr-defined]
-Tensor.__dlpack_device__ = _dlpack_device  # type: ignore[attr-defined]
+Tensor.__dlpack__ = _dlpack
+Tensor.__dlpack_device__ = _dlpack_device

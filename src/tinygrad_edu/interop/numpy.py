@@ -42,7 +42,7 @@ def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: 
 
 
 def _array_function(
-    self: Tensor, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]
+    self: Tensor, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     ours = TABLE.get(function)
     if ours is None:
@@ -55,5 +55,5 @@ def _array_function(
     return ours(*args, **kwargs)
 
 
-Tensor.__array_ufunc__ = _array_ufunc  # type: ignore[attr-defined]
-Tensor.__array_function__ = _array_function  # type: ignore[attr-defined]
+Tensor.__array_ufunc__ = _array_ufunc
+Tensor.__array_function__ = _array_function

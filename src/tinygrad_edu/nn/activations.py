@@ -3,61 +3,110 @@ at construction."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-from ..errors import CallError
 from ..ops import elementwise, reduction
-from .module import Module
+from .module import Weightless
 
 
-def _layer(name: str, function: Callable) -> type[Module]:
-    """A Module class around `function`; its keyword arguments are the function's parameters."""
+class _Activation(Weightless):
+    """`function` as a layer; its parameters, if it has any, are those of the constructor."""
 
-    def __init__(self: Any, **params: Any) -> None:
-        known = getattr(getattr(function, "op", None), "defaults", {"approximate": "none"})
-        for key in params:
-            if key not in known:
-                raise CallError(
-                    f"{name}() has no parameter {key!r}; it has {list(known) or 'none'}.",
-                    code="unknown-parameter",
-                )
-        self.params = params
+    function: ClassVar[Callable[..., Any]]
 
-    def forward(self: Any, x: Any) -> Any:
-        return function(x, **self.params)
+    def __init_subclass__(cls) -> None:
+        cls.__doc__ = f"{cls.function.__name__} as a layer. {cls.function.__doc__}"
 
-    def extra_repr(self: Any) -> str:
-        return ", ".join(f"{key}={value!r}" for key, value in self.params.items())
+    def __init__(self) -> None:
+        self.params: dict[str, Any] = {}
 
-    body = {
-        "__init__": __init__,
-        "forward": forward,
-        "extra_repr": extra_repr,
-        "__module__": __name__,
-        "__doc__": f"{function.__name__} as a layer. {function.__doc__}",
-    }
-    return type(name, (Module,), body)
+    def forward(self, x: Any) -> Any:
+        return type(self).function(x, **self.params)
+
+    def extra_repr(self) -> str:
+        usual = inspect.signature(type(self)).parameters
+        return ", ".join(f"{k}={v!r}" for k, v in self.params.items() if v != usual[k].default)
 
 
-ReLU = _layer("ReLU", elementwise.relu)
-LeakyReLU = _layer("LeakyReLU", elementwise.leaky_relu)
-ELU = _layer("ELU", elementwise.elu)
-SELU = _layer("SELU", elementwise.selu)
-GELU = _layer("GELU", elementwise.gelu)
-SiLU = _layer("SiLU", elementwise.silu)
-Mish = _layer("Mish", elementwise.mish)
-Softplus = _layer("Softplus", elementwise.softplus)
-Sigmoid = _layer("Sigmoid", elementwise.sigmoid)
-LogSigmoid = _layer("LogSigmoid", elementwise.log_sigmoid)
-Tanh = _layer("Tanh", elementwise.tanh)
-Hardtanh = _layer("Hardtanh", elementwise.hardtanh)
-Step = _layer("Step", elementwise.step)
-Softmax = _layer("Softmax", reduction.softmax)
-LogSoftmax = _layer("LogSoftmax", reduction.log_softmax)
+class ReLU(_Activation):
+    function = elementwise.relu
+
+
+class SELU(_Activation):
+    function = elementwise.selu
+
+
+class SiLU(_Activation):
+    function = elementwise.silu
+
+
+class Mish(_Activation):
+    function = elementwise.mish
+
+
+class Softplus(_Activation):
+    function = elementwise.softplus
+
+
+class Sigmoid(_Activation):
+    function = elementwise.sigmoid
+
+
+class LogSigmoid(_Activation):
+    function = elementwise.log_sigmoid
+
+
+class Tanh(_Activation):
+    function = elementwise.tanh
+
+
+class Hardtanh(_Activation):
+    function = elementwise.hardtanh
+
+
+class Step(_Activation):
+    function = elementwise.step
+
+
+class LeakyReLU(_Activation):
+    function = elementwise.leaky_relu
+
+    def __init__(self, *, negative_slope: float = 0.01) -> None:
+        self.params = {"negative_slope": negative_slope}
+
+
+class ELU(_Activation):
+    function = elementwise.elu
+
+    def __init__(self, *, alpha: float = 1.0) -> None:
+        self.params = {"alpha": alpha}
+
+
+class GELU(_Activation):
+    function = elementwise.gelu
+
+    def __init__(self, *, approximate: Literal["none", "tanh"] = "none") -> None:
+        self.params = {"approximate": approximate}
+
+
+class Softmax(_Activation):
+    function = reduction.softmax
+
+    def __init__(self, *, axis: int = -1) -> None:
+        self.params = {"axis": axis}
+
+
+class LogSoftmax(_Activation):
+    function = reduction.log_softmax
+
+    def __init__(self, *, axis: int = -1) -> None:
+        self.params = {"axis": axis}
+
 
 # What `MLP(activation=...)` and the command line call by name.
-BY_NAME: dict[str, Callable] = {
+BY_NAME: dict[str, Callable[..., Any]] = {
     "relu": elementwise.relu,
     "leaky_relu": elementwise.leaky_relu,
     "elu": elementwise.elu,

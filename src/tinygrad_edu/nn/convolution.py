@@ -4,7 +4,7 @@ for height and width."""
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,10 @@ from ..random import generator
 from ..tensor import Tensor
 from . import init
 from .layers import _check_sizes
-from .module import Module
+from .module import Module, Weightless
+
+if TYPE_CHECKING:
+    from ..payloads import Operand
 
 
 class Conv2d(Module):
@@ -32,10 +35,10 @@ class Conv2d(Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
         groups: int = 1,
         bias: bool = True,
         *,
@@ -65,7 +68,7 @@ class Conv2d(Module):
             else None
         )
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Tensor:
         return conv2d(
             x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
@@ -80,11 +83,16 @@ class Conv2d(Module):
         return text + ("" if self.bias is not None else ", bias=False")
 
 
-class MaxPool2d(Module):
+class MaxPool2d(Weightless):
     """The largest entry in each window, which moves by its own size unless `stride` says otherwise;
     see `functional.max_pool2d`."""
 
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
+    def __init__(
+        self,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] | None = None,
+        padding: int | tuple[int, int] = 0,
+    ) -> None:
         self.kernel_size = pair("MaxPool2d", "kernel_size", kernel_size, 1)
         self.stride = self.kernel_size if stride is None else pair("MaxPool2d", "stride", stride, 1)
         self.padding = pair("MaxPool2d", "padding", padding, 0)
@@ -96,15 +104,15 @@ class MaxPool2d(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AvgPool2d(Module):
+class AvgPool2d(Weightless):
     """The mean of each window, which moves by its own size unless `stride` says otherwise; see
     `functional.avg_pool2d`."""
 
     def __init__(
         self,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] | None = None,
+        padding: int | tuple[int, int] = 0,
         *,
         count_include_pad: bool = True,
     ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from ..random import generator
 from ..tensor import Tensor
 from .layers import _check_sizes
 from .module import Module
+
+if TYPE_CHECKING:
+    from ..payloads import Operand
 
 
 class Embedding(Module):
@@ -33,7 +36,7 @@ class Embedding(Module):
         first = generator(rng).standard_normal(shape).astype(dtype)
         self.weight = Tensor(first, requires_grad=True)
 
-    def forward(self, indices: Any) -> Any:
+    def forward(self, indices: Operand) -> Tensor:
         return embedding(self.weight, indices)
 
     def extra_repr(self) -> str:

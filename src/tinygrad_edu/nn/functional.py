@@ -6,44 +6,53 @@ shape (), "none" keeps them. Unequal shapes are an error, never broadcast.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
 from ..errors import ArgumentError
-from ..ops.convolution import conv2d
-from ..ops.elementwise import (
-    elu,
-    gelu,
-    hardtanh,
-    leaky_relu,
-    log_sigmoid,
-    mish,
-    relu,
-    selu,
-    sigmoid,
-    silu,
-    softplus,
-    step,
-    tanh,
-)
-from ..ops.embedding import embedding
-from ..ops.likelihood import binary_cross_entropy, kl_div, nll_loss
-from ..ops.linalg import linear
-from ..ops.loss import (
-    binary_cross_entropy_with_logits,
-    cross_entropy_classes,
-    cross_entropy_probabilities,
-    hinge_loss,
-    huber_loss,
-    l1_loss,
-    mse_loss,
-    one_hot,
-)
+from ..op import OPS
+from ..ops.elementwise import gelu
+from ..ops.loss import cross_entropy_classes, cross_entropy_probabilities
 from ..ops.normalization import batch_norm, layer_norm
-from ..ops.pooling import avg_pool2d, max_pool2d
-from ..ops.reduction import log_softmax, logsumexp, softmax
 from ..random import generator
+
+if TYPE_CHECKING:  # what the loop below does, in words that a type checker reads
+    from .._surface import (
+        avg_pool2d,
+        binary_cross_entropy,
+        binary_cross_entropy_with_logits,
+        conv2d,
+        elu,
+        embedding,
+        hardtanh,
+        hinge_loss,
+        huber_loss,
+        kl_div,
+        l1_loss,
+        leaky_relu,
+        linear,
+        log_sigmoid,
+        log_softmax,
+        logsumexp,
+        max_pool2d,
+        mish,
+        mse_loss,
+        nll_loss,
+        one_hot,
+        relu,
+        selu,
+        sigmoid,
+        silu,
+        softmax,
+        softplus,
+        step,
+        tanh,
+    )
+    from ..payloads import Array, Data, Operand, WithAxes
+    from ..tensor import Tensor
+
+    Reduction = Literal["mean", "sum", "none"]
 
 __all__ = [
     "avg_pool2d",
@@ -82,6 +91,22 @@ __all__ = [
     "tanh",
 ]
 
+globals().update({name: OPS[name].function for name in __all__ if name in OPS})
+
+
+@overload
+def cross_entropy(
+    input: Tensor, target: Operand, *, label_smoothing: float = 0.0, reduction: Reduction = "mean"
+) -> Tensor: ...
+@overload
+def cross_entropy(
+    input: Operand, target: Tensor, *, label_smoothing: float = 0.0, reduction: Reduction = "mean"
+) -> Tensor: ...
+@overload
+def cross_entropy(
+    input: Data, target: Data, *, label_smoothing: float = 0.0, reduction: Reduction = "mean"
+) -> Array: ...
+
 
 def cross_entropy(
     input: Any, target: Any, *, label_smoothing: float = 0.0, reduction: str = "mean"
@@ -100,7 +125,7 @@ def cross_entropy(
     return op(input, target, label_smoothing=label_smoothing, reduction=reduction)
 
 
-def dropout(input: Any, p: float = 0.5, *, training: bool = True, rng: Any = None) -> Any:
+def dropout(input: WithAxes, p: float = 0.5, *, training: bool = True, rng: Any = None) -> WithAxes:
     """In training, zero each element with probability `p` and scale the others by 1 / (1 - p); else
     pass `input` on.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,10 @@ from ..ops.shape import flatten
 from ..random import generator
 from ..tensor import Tensor
 from . import functional, init
-from .module import Module
+from .module import Module, Weightless
+
+if TYPE_CHECKING:
+    from ..payloads import Operand
 
 
 class Linear(Module):
@@ -47,7 +50,7 @@ class Linear(Module):
         )
         self.activation = activation
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Tensor:
         return linear(x, self.weight, self.bias, activation=self.activation)
 
     def extra_repr(self) -> str:
@@ -90,14 +93,14 @@ class Sequential(Module):
         return Sequential(*self.layers[i]) if isinstance(i, slice) else self.layers[i]
 
 
-class Flatten(Module):
+class Flatten(Weightless):
     """(N, ...) to (N, everything else)."""
 
     def forward(self, x: Any) -> Any:
         return flatten(x, 1)
 
 
-class Dropout(Module):
+class Dropout(Weightless):
     """Zero a share `p` of the elements while training; see `functional.dropout`. `rng`: seed,
     Generator or None."""
 

@@ -3,28 +3,25 @@ construction."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import CallError
 from . import functional
 from .module import Module
 
+if TYPE_CHECKING:
+    from ..payloads import Operand
+    from ..tensor import Tensor
+    from .functional import Reduction
+
 
 class _Loss(Module):
-    function: Callable
+    function: Callable[..., Any]
 
-    def __init__(self, *, reduction: str = "mean", **params: Any) -> None:
-        known = inspect.signature(type(self).function).parameters
-        for name in params:
-            if name not in list(known)[2:]:
-                raise CallError(
-                    f"{type(self).__name__}() has no parameter {name!r}.", code="unknown-parameter"
-                )
-        self.params = {"reduction": reduction, **params}
+    def __init__(self, *, reduction: Reduction = "mean") -> None:
+        self.params: dict[str, Any] = {"reduction": reduction}
 
-    def forward(self, input: Any, target: Any) -> Any:
+    def forward(self, input: Tensor, target: Operand) -> Tensor:
         return type(self).function(input, target, **self.params)
 
     def extra_repr(self) -> str:
@@ -54,6 +51,10 @@ class HuberLoss(_Loss):
 
     function = functional.huber_loss
 
+    def __init__(self, *, delta: float = 1.0, reduction: Reduction = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.params["delta"] = delta
+
 
 class BCELoss(_Loss):
     """Binary cross-entropy of probabilities; see `functional.binary_cross_entropy`. Of logits it is
@@ -74,6 +75,10 @@ class CrossEntropyLoss(_Loss):
 
     function = functional.cross_entropy
 
+    def __init__(self, *, label_smoothing: float = 0.0, reduction: Reduction = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.params["label_smoothing"] = label_smoothing
+
 
 class NLLLoss(_Loss):
     """Minus the log-probability of the target class; see `functional.nll_loss`."""
@@ -86,3 +91,8 @@ class KLDivLoss(_Loss):
     `functional.kl_div`."""
 
     function = functional.kl_div
+
+    def __init__(
+        self, *, log_target: bool = False, reduction: Reduction | Literal["batchmean"] = "mean"
+    ) -> None:
+        self.params = {"reduction": reduction, "log_target": log_target}

@@ -13,6 +13,7 @@ from ..ops.arrange import pad
 from ..ops.pooling import avg_pool2d
 from ..ops.shape import flatten
 from ..random import generator
+from ..tensor import Tensor
 from .activations import BY_NAME
 from .convolution import Conv2d
 from .layers import Linear, _check_sizes
@@ -60,7 +61,7 @@ class MLP(Module):
         self.activation = activation
         self._between = None if fused else BY_NAME[activation]
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         for layer in self.layers[:-1]:
             x = layer(x)
             if self._between is not None:
@@ -95,7 +96,7 @@ class LeNet5(Module):
         self.head = MLP(16 * 5 * 5, [120, 84, n_classes], activation, dtype=dtype, rng=rng)
         self.activation = activation
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         if x.ndim != 4 or x.shape[1:] not in ((1, 32, 32), (1, 28, 28)):
             raise ShapeError(
                 f"LeNet5: x has shape {x.shape}: expected (N, 1, 32, 32) or (N, 1, 28, 28). "

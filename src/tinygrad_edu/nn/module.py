@@ -8,13 +8,16 @@ not trained.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DtypeError, ForwardError, ShapeError, TinygradEduError, UnknownNameError
 from ..tensor import Tensor
 from ..writes import mark_written
+
+if TYPE_CHECKING:
+    from ..payloads import Forward, P, R, WithAxes
 
 
 class Module:
@@ -26,14 +29,14 @@ class Module:
     buffers: tuple[str, ...] = ()
     training: bool = True
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         raise ForwardError(f"{type(self).__name__} has no forward method: define forward(self, x).")
 
-    def __call__(self, *inputs: Any, **kwargs: Any) -> Any:
+    def __call__(self: Forward[P, R], *inputs: P.args, **kwargs: P.kwargs) -> R:
         try:
             return self.forward(*inputs, **kwargs)
         except TinygradEduError as error:
-            self._locate(error)
+            Module._locate(self, error)  # type: ignore[arg-type]
             raise
 
     def _locate(self, error: Any) -> None:
@@ -189,6 +192,15 @@ class Module:
             f"  {name}: " + repr(child).replace("\n", "\n  ") for name, child in children
         )
         return f"{type(self).__name__}(\n{inner}\n)"
+
+
+class Weightless(Module):
+    """A module without weights: it makes an array of an array and a Tensor of a Tensor, which
+    `forward` alone would not tell a type checker."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: WithAxes) -> WithAxes: ...
 
 
 def _within(name: str, value: Any) -> Iterator[tuple[str, Any]]:

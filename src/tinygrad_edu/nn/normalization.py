@@ -30,8 +30,11 @@ class _BatchNorm(Module):
     ) -> None:
         _check_sizes(type(self).__name__, num_features=num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        self.weight = self.bias = None
-        self.running_mean = self.running_var = self.num_batches_tracked = None
+        self.weight: Tensor | None = None
+        self.bias: Tensor | None = None
+        self.running_mean: Tensor | None = None
+        self.running_var: Tensor | None = None
+        self.num_batches_tracked: Tensor | None = None
         if affine:
             self.weight = Tensor(np.ones(num_features, dtype), requires_grad=True)
             self.bias = Tensor(np.zeros(num_features, dtype), requires_grad=True)
@@ -40,7 +43,7 @@ class _BatchNorm(Module):
             self.running_var = Tensor(np.ones(num_features, dtype))
             self.num_batches_tracked = Tensor(np.zeros((), np.int64))
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         if x.ndim not in self.forms or x.shape[1] != self.num_features:
             wanted = " or ".join(self.forms.values()).replace("C", str(self.num_features))
             raise ShapeError(
@@ -115,12 +118,13 @@ class LayerNorm(Module):
         shape = tuple(normalized_shape) if np.ndim(normalized_shape) else (normalized_shape,)
         _check_sizes("LayerNorm", **{f"normalized_shape[{i}]": n for i, n in enumerate(shape)})
         self.normalized_shape, self.eps = shape, eps
-        self.weight = self.bias = None
+        self.weight: Tensor | None = None
+        self.bias: Tensor | None = None
         if elementwise_affine:
             self.weight = Tensor(np.ones(shape, dtype), requires_grad=True)
             self.bias = Tensor(np.zeros(shape, dtype), requires_grad=True) if bias else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         return layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:

@@ -170,7 +170,7 @@ clip = row(
     defaults={"low": None, "high": None},
     vjp=lambda g, _out, x, low, high: where(within(x, low, high), g, 0),
     domain=Reals(-4, 4, avoid=(-1, 2)), kinks="1 at the bounds themselves",
-    cases=cases(((3, 4), {"low": -1, "high": 2}), ((5,), {"low": -1, "high": None}),
+    cases=cases(((3, 4), {"low": -1.0, "high": 2.0}), ((5,), {"low": -1, "high": None}),
                 ((5,), {"low": None, "high": 2})),
     doc="x limited to [low, high]; either bound may be None. Bounds are numbers, not tensors.")
 

@@ -4,18 +4,22 @@ Names and arguments are NumPy's. What shape.py gives is moved or joined; here el
 their place, appear more than once, or are put among zeros.
 """
 
+from __future__ import annotations
+
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..domains import Integers, Reals, cases
 from ..errors import ArgumentError, CallError, ShapeError
-from ..graph import Recorder
 from ..op import row
 from .reduction import sum
-from .shape import Here, add_at, getitem, getitem_basic, moveaxis, reshape
+from .shape import Here, add_at, getitem, getitem_basic, moveaxis, reshape, shape_of
+
+if TYPE_CHECKING:
+    from ..payloads import WithAxes
 
 ANY = Reals(-4, 4)
 
@@ -85,7 +89,8 @@ pad: Any = row(
     defaults={"pad_width": 0, "mode": "constant", "constant_values": 0},
     domain=ANY,
     cases=cases(((3, 4), {"pad_width": 1}), ((3, 4), {"pad_width": ((0, 2), (1, 0))}),
-                ((5,), {"pad_width": (2, 1), "constant_values": 0.5}), ((),)),
+                ((5,), {"pad_width": (2, 1), "constant_values": 0.5}), ((),),
+                ((3, 4), {"pad_width": {-1: (2, 1)}})),
     doc="x with `constant_values` (numbers) around it; `pad_width` in each of NumPy's forms.")
 
 
@@ -136,13 +141,13 @@ repeat = row(
 
 # ------------------------------------------------------------------------------ cutting and taking
 
-def split(x, indices_or_sections, axis=0):
+def split(x: WithAxes, indices_or_sections: Any, axis: int = 0) -> list[WithAxes]:
     """Cut x along `axis`: into so many equal parts, or before each of the indices that are given.
 
     Returns a list of parts, views where x is an array. Raises ShapeError where the parts would not
     be equal.
     """
-    shape = x.shape if isinstance(x, Recorder) else np.shape(x)
+    shape = shape_of(x)
     axis = normalize_axis_index(axis, len(shape))
     length = shape[axis]
     if np.ndim(indices_or_sections):
@@ -154,7 +159,7 @@ def split(x, indices_or_sections, axis=0):
                              f"{parts} equal parts. Give the places to cut at instead.")
         cuts = [i * (length // parts) for i in range(parts + 1)]
     before = (slice(None),) * axis
-    return [getitem(x, (*before, slice(start, stop))) for start, stop in zip(cuts, cuts[1:])]
+    return [getitem(x, before + (slice(start, stop),)) for start, stop in zip(cuts, cuts[1:])]
 
 
 def _take_along_axis(x, indices, *, axis):

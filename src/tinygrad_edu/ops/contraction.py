@@ -18,7 +18,7 @@ from ..domains import Reals, cases
 from ..errors import ShapeError
 from ..op import row
 from .arrange import on_diagonal
-from .shape import expand_dims, reshape
+from .shape import expand_dims, reshape, shape_of
 
 ANY = Reals(-2, 2)
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -130,11 +130,6 @@ def _tensordot(x, y, *, axes):
 def dot_step(x_shape, y_shape):
     """dot as a contraction: over the last axis of x and the last but one of y."""
     return paired(x_shape, y_shape, ((len(x_shape) - 1,), (max(len(y_shape) - 2, 0),)))
-
-
-def shape_of(x):
-    """The shape of what may be a Python number."""
-    return getattr(x, "shape", ())
 
 
 def _dot_left(g, _out, _x, y):

@@ -5,18 +5,30 @@ summed away (`sum`), and the operands are joined two by two (`contract`). So the
 write here.
 """
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from ..errors import ArgumentError, CallError, ShapeError
-from ..graph import Recorder
 from .arrange import diagonal
 from .contraction import LETTERS, contract
 from .reduction import sum
-from .shape import squeeze, transpose
+from .shape import shape_of, squeeze, transpose
+
+if TYPE_CHECKING:
+    from ..payloads import Array, Data, Operand
+    from ..tensor import Tensor
 
 
+@overload
+def einsum(  # type: ignore[overload-overlap]  # a Tensor has __array__, too
+    subscripts: str, *operands: Data | float,
+) -> Array: ...
+@overload
+def einsum(subscripts: str, *operands: Operand) -> Tensor: ...
 def einsum(subscripts, *operands):
     """Products summed as the subscripts say: einsum("ij,jk->ik", x, y) is x @ y.
 
@@ -29,7 +41,7 @@ def einsum(subscripts, *operands):
     """
     if not isinstance(subscripts, str):
         raise CallError('einsum: the first argument is the subscripts, like "ij,jk->ik".')
-    shapes = tuple(x.shape if isinstance(x, Recorder) else np.shape(x) for x in operands)
+    shapes = tuple(map(shape_of, operands))
     terms, out, length, path = _plan(subscripts, shapes)
     held = [_unrepeated(x, term, shape, length)
             for x, term, shape in zip(operands, terms, shapes)]

@@ -4,8 +4,10 @@ To add an operation, write its row here: name, formula, d out / d x times g, and
 A row of the same name in csrc/ops.def makes it fast; nothing else has to know.
 """
 
+from __future__ import annotations
+
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -14,6 +16,9 @@ from ..errors import ArgumentError
 from ..kernels import reference
 from ..op import binary, unary
 from .arithmetic import logical_and, nothing, where
+
+if TYPE_CHECKING:
+    from ..payloads import Payload
 
 LN2, LN10 = math.log(2), math.log(10)
 TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
@@ -192,7 +197,7 @@ def gelu_tanh_slope(x, y):
     return sigmoid(v) + y * sigmoid(-v) * slope
 
 
-def gelu(x, *, approximate="none"):
+def gelu(x: Payload, *, approximate: Literal["none", "tanh"] = "none") -> Payload:
     """The Gaussian error linear unit, x Phi(x); `approximate="tanh"` gives its tanh form.
 
     Any shape, any float dtype. Source: D. Hendrycks and K. Gimpel, arXiv:1606.08415 (2016), section

@@ -5,7 +5,10 @@ the mean of squared distances from the mean, never a difference of large squares
 keep their digits.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,9 +20,17 @@ from .elementwise import rsqrt
 from .reduction import mean
 from .shape import reshape
 
+if TYPE_CHECKING:
+    from ..payloads import Array, WithAxes
+    from ..tensor import Tensor
 
-def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, training=False,
-               momentum=0.1, eps=1e-5):
+
+def batch_norm(
+    x: WithAxes, running_mean: Tensor | Array | None = None,
+    running_var: Tensor | Array | None = None, weight: WithAxes | None = None,
+    bias: WithAxes | None = None, training: bool = False, momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> WithAxes:
     """Each channel of x (N, C), (N, C, L) or (N, C, H, W) normalised, times `weight`, plus `bias`.
 
     training: by the mean and the (biased) variance of this batch, and the running estimates move
@@ -86,7 +97,10 @@ def _move(running, seen, momentum, scale):
         mark_written(running)
 
 
-def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
+def layer_norm(
+    x: WithAxes, normalized_shape: Any, weight: WithAxes | None = None,
+    bias: WithAxes | None = None, eps: float = 1e-5,
+) -> WithAxes:
     """The last axes of x, which must be `normalized_shape` (an integer or a tuple), normalised
     together, times `weight`, plus `bias`, both of that shape or absent.
 

@@ -107,9 +107,11 @@ def _avg_pool2d_back(y, *, shape, kernel_size, stride, padding, count_include_pa
 
 POOL = {"kernel_size": None, "stride": None, "padding": 0}
 OVERLAPPING = {"kernel_size": (3, 2), "stride": (2, 1), "padding": 1}
+ASIDE = {"kernel_size": 2, "stride": 1, "padding": (0, 1)}
 INSIDE = {**OVERLAPPING, "count_include_pad": False}
 WON = (Case(((2, 2, 2, 2), IMAGES), {"kernel_size": 2}, distinct=True),
-       Case(((2, 2, 3, 5), IMAGES), OVERLAPPING, distinct=True))
+       Case(((2, 2, 3, 5), IMAGES), OVERLAPPING, distinct=True),
+       Case(((2, 2, 4, 5), IMAGES), ASIDE, distinct=True))
 SOUGHT = tuple(Case((IMAGES, IMAGES), case.params, distinct=True) for case in WON)
 
 max_pool2d = row(
@@ -137,7 +139,8 @@ avg_pool2d: Any = row(
     "avg_pool2d", _avg_pool2d, defaults={**POOL, "count_include_pad": True}, method=False,
     vjp=lambda g, _out, _x, kernel_size, stride, padding, count_include_pad: avg_pool2d_back(
         g, _x.shape, kernel_size, stride, padding, count_include_pad),
-    domain=ANY, cases=cases((IMAGES, {"kernel_size": 2}), (IMAGES, OVERLAPPING), (IMAGES, INSIDE)),
+    domain=ANY, cases=cases((IMAGES, {"kernel_size": 2}), (IMAGES, OVERLAPPING), (IMAGES, INSIDE),
+                            (IMAGES, ASIDE)),
     doc="The mean of each window: (N, C, H, W) to (N, C, out, out). `stride` is the kernel_size "
         "if not given; the zeros of the padding count unless count_include_pad=False.")
 avg_pool2d_back: Any = row(

@@ -1,6 +1,8 @@
 """Rows: reshaping, joining and choosing parts. What moves without being copied is marked `view`."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,6 +10,9 @@ from ..domains import Integers, Reals, cases
 from ..errors import ShapeError
 from ..graph import Recorder
 from ..op import row, variadic
+
+if TYPE_CHECKING:
+    from ..payloads import WithAxes
 
 ANY = Reals(-4, 4)
 
@@ -38,7 +43,8 @@ reshape: Any = row(
     "reshape", _reshape, view=True, method=False, defaults={"shape": None},
     vjp=lambda g, _out, _x, shape: reshape(g, shape=_x.shape),
     domain=ANY,
-    cases=cases(((3, 4), {"shape": (2, 6)}), ((6,), {"shape": (3, -1)}), ((), {"shape": (1, 1)})),
+    cases=cases(((3, 4), {"shape": (2, 6)}), ((6,), {"shape": (3, -1)}), ((), {"shape": (1, 1)}),
+                ((2, 3), {"shape": 6})),
     doc="The same elements in another shape; one axis of `shape` may be -1.")
 transpose: Any = row(
     "transpose", lambda x, *, axes: np.transpose(x, axes), view=True, method=False,
@@ -60,7 +66,8 @@ moveaxis: Any = row(
         g, source=destination, destination=source),
     domain=ANY,
     cases=cases(((2, 3, 4), {"source": 0, "destination": -1}),
-                ((2, 3), {"source": 1, "destination": 0})),
+                ((2, 3), {"source": 1, "destination": 0}),
+                ((2, 3, 4), {"source": (0, 1), "destination": (-1, 0)})),
     doc="An axis moved to another place.")
 expand_dims = row(
     "expand_dims", lambda x, *, axis: np.expand_dims(x, axis), view=True, defaults={"axis": 0},
@@ -70,12 +77,13 @@ expand_dims = row(
 squeeze = row(
     "squeeze", lambda x, *, axis: np.squeeze(x, axis), view=True, defaults={"axis": None},
     vjp=lambda g, _out, _x, axis: reshape(g, shape=_x.shape),
-    domain=ANY, cases=cases(((1, 3, 1),), ((1, 3, 1), {"axis": 0})),
+    domain=ANY, cases=cases(((1, 3, 1),), ((1, 3, 1), {"axis": 0}), ((1, 3, 1), {"axis": (0, 2)})),
     doc="Axes of length 1 removed: all of them, or those named.")
 broadcast_to: Any = row(
     "broadcast_to", _broadcast_to, view=True, defaults={"shape": None},
     vjp=lambda g, _out, _x, shape: g,  # the engine sums what was spread
-    domain=ANY, cases=cases(((3, 1), {"shape": (2, 3, 4)}), ((), {"shape": (2, 2)})),
+    domain=ANY, cases=cases(((3, 1), {"shape": (2, 3, 4)}), ((), {"shape": (2, 2)}),
+                            ((1,), {"shape": 3})),
     doc="Repeated without a copy along axes of length 1 and new leading axes; read-only, as in "
         "NumPy.")
 astype: Any = row(
@@ -85,9 +93,9 @@ astype: Any = row(
     doc="The same numbers in another dtype; the gradient returns in the dtype that came.")
 
 
-def flatten(x, start_axis=0, end_axis=-1):
+def flatten(x: WithAxes, start_axis: int = 0, end_axis: int = -1) -> WithAxes:
     """The axes from `start_axis` to `end_axis`, both included, run together into one."""
-    shape = x.shape if isinstance(x, Recorder) else np.shape(x)
+    shape = shape_of(x)
     if not shape:
         return reshape(x, shape=(1,))
     first, last = (range(len(shape))[a] for a in (start_axis, end_axis))
@@ -95,7 +103,12 @@ def flatten(x, start_axis=0, end_axis=-1):
         raise ShapeError(f"flatten: start_axis {start_axis} comes after end_axis {end_axis} for "
                          f"shape {shape}.")
     together = int(np.prod(shape[first:last + 1]))
-    return reshape(x, shape=(*shape[:first], together, *shape[last + 1:]))
+    return reshape(x, shape=shape[:first] + (together,) + shape[last + 1:])
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of a payload, of a number or of nested lists."""
+    return x.shape if hasattr(x, "shape") else np.shape(x)
 
 
 # ------------------------------------------------------------------------------------------ joining
@@ -203,14 +216,15 @@ add_at: Any = variadic(
         "getitem.")
 
 
-def getitem(x, key):
+def getitem(x: WithAxes, key: Any) -> WithAxes:
     """x[key] as NumPy has it: a view for a basic index, a copy for an advanced one.
 
     `key` may hold integers, slices, None, Ellipsis, and arrays, lists or Tensors of integers or
     booleans.
     """
     parts = key if isinstance(key, tuple) else (key,)
-    template, arrays = [], []
+    template: list[Any] = []
+    arrays: list[Any] = []
     for part in parts:
         if part is None or part is Ellipsis or isinstance(part, slice) or type(part) is int:
             template.append(part)

@@ -32,8 +32,8 @@ def clip_grad_norm_(
     if not norm_type > 0:
         raise ArgumentError(f"clip_grad_norm_: norm_type={norm_type!r}: expected a number above 0.")
     given = [params] if isinstance(params, Tensor) else list(params)
-    with_grad = [p for p in given if p.grad is not None]
-    total = _length([p.grad.payload for p in with_grad], norm_type)
+    with_grad = [(p, p.grad) for p in given if p.grad is not None]
+    total = _length([g.payload for _, g in with_grad], norm_type)
     if not math.isfinite(total):
         raise AnomalyError(
             f"clip_grad_norm_: the gradients have the norm {total}, and no factor makes that "
@@ -43,8 +43,7 @@ def clip_grad_norm_(
         )
     factor = max_norm / (total + 1e-6)
     if factor < 1:
-        for p in with_grad:
-            g = p.grad
+        for p, g in with_grad:
             if g.op is None and g.payload.flags.writeable:
                 g.payload *= factor
                 mark_written(g)

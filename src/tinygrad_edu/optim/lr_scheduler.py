@@ -191,7 +191,7 @@ class OneCycleLR(Scheduler):
         last = first / final_div_factor
         top = pct_start * total_steps - 1
         end = total_steps - 1
-        self._phases: list[tuple] = [(top, first, peak, high, low)]
+        self._phases: list[tuple[Any, ...]] = [(top, first, peak, high, low)]
         if three_phase:
             self._phases += [(2 * top, peak, first, low, high), (end, first, last, high, high)]
         else:

@@ -112,7 +112,7 @@ class Optimizer:
         fine.
         """
         ages, params = self._age, self.params
-        due: dict[int, list[int]] = {}
+        ripe: dict[int, dict[int, Tensor]] = {}  # age -> the gradients by place
         stale = False
         for i, p in enumerate(params):
             g = p.grad
@@ -124,19 +124,20 @@ class Optimizer:
                 ):
                     self._refuse(p)
                 stale = stale or g.stash is STALE
-                due.setdefault(ages[i], []).append(i)
+                ripe.setdefault(ages[i], {})[i] = g
         if stale and not self._warned:
             self._warned = True
             self._warn_of_stale_gradients()
-        for age, chosen in due.items():
+        for age, due in ripe.items():
+            chosen = list(due)
             stepped = [params[i] for i in chosen]
             weights = [p.payload for p in stepped]
-            self._update(chosen, weights, [p.grad.payload for p in stepped], age)
+            self._update(chosen, weights, [g.payload for g in due.values()], age)
             mark_written(*stepped)
-            for i, p in zip(chosen, stepped):
+            for i, g in due.items():
                 ages[i] = age + 1
-                if p.grad.op is None:
-                    p.grad.stash = USED
+                if g.op is None:
+                    g.stash = USED
 
     def _warn_of_stale_gradients(self) -> None:
         warnings.warn(

@@ -13,13 +13,16 @@ strategies.py   all of this drawn by hypothesis (an extra, imported when asked f
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UnavailableError
 from .check import check_vjp, gradcheck, gradgradcheck
 from .explain import GradientError
 from .layouts import LAYOUTS, lay_out
 from .numeric import numerical_gradient
+
+if TYPE_CHECKING:
+    from . import strategies
 
 __all__ = [
     "LAYOUTS",
@@ -33,7 +36,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def _on_demand(name: str) -> Any:
     if name != "strategies":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
@@ -45,3 +48,7 @@ def __getattr__(name: str) -> Any:
             "tg.testing.strategies draws its arrays with hypothesis, which is not installed: "
             "pip install hypothesis, or pip install 'tinygrad-edu[test]'."
         ) from None
+
+
+if not TYPE_CHECKING:  # a type checker would take the kit to have every name
+    __getattr__ = _on_demand

@@ -30,7 +30,7 @@ DRAWS = ("contiguous", "strided", "reversed", "repeated")  # the layouts of u, o
 
 
 def gradcheck(
-    f: Callable,
+    f: Callable[..., Any],
     inputs: Sequence[Any],
     *,
     eps: float | None = None,
@@ -61,7 +61,7 @@ def gradcheck(
 
 
 def gradgradcheck(
-    f: Callable,
+    f: Callable[..., Any],
     inputs: Sequence[Any],
     *,
     eps: float | None = None,
@@ -78,7 +78,7 @@ def gradgradcheck(
     us = [away_from_zero(rng, shape) for shape in shapes]
     n = len(first.positions)
 
-    def gradient(*args: Any) -> tuple:
+    def gradient(*args: Any) -> tuple[Any, ...]:
         leaves, upstream = args[:n], args[n:]
         total: list[Any] = [None] * n
         for out, u in zip(as_tuple(f(*first._completed(leaves))), upstream):
@@ -96,8 +96,8 @@ def gradgradcheck(
 
 
 def check_vjp(
-    forward: Callable,
-    vjp: Callable,
+    forward: Callable[..., Any],
+    vjp: Callable[..., Any],
     inputs: Sequence[Any],
     *,
     eps: float | None = None,
@@ -145,7 +145,7 @@ def _check(
             raise GradientError(f"{subject.name}: it wrote into its inputs.")
 
 
-def _gradients(subject: Subject, rng: np.random.Generator, layout: str) -> tuple:
+def _gradients(subject: Subject, rng: np.random.Generator, layout: str) -> tuple[Any, ...]:
     def upstream(outs: list[ndarray]) -> list[ndarray]:
         return [
             lay_out(away_from_zero(rng, out.shape).astype(_floating(out.dtype)), layout)
@@ -168,7 +168,7 @@ def _floating(dtype: Any) -> Any:
     return dtype if dtype.kind == "f" else np.dtype(np.float64)
 
 
-def _same_bits(subject: Subject, outs: list, us: list, grads: list) -> None:
+def _same_bits(subject: Subject, outs: list[Any], us: list[Any], grads: list[Any]) -> None:
     outs_again, _, grads_again = subject.gradients(lambda _outs: us)
     for what, first, second in (("output", outs, outs_again), ("gradient", grads, grads_again)):
         for i, (a, b) in enumerate(zip(first, second)):
@@ -199,7 +199,7 @@ def _shape_and_dtype(subject: Subject, place: int, grad: Any) -> None:
 def _projection(
     subject: Subject,
     place: int,
-    us: list,
+    us: list[Any],
     grad: Any,
     rng: np.random.Generator,
     layout: str,
@@ -237,7 +237,7 @@ def _projection(
 def _complex_projection(
     subject: Subject,
     place: int,
-    us: list,
+    us: list[Any],
     grad: Any,
     rng: np.random.Generator,
     layout: str,

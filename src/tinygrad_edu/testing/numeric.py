@@ -60,7 +60,12 @@ def size_of(us: Sequence[Any], arrays: Sequence[Any]) -> float:
 
 
 def directional_error(
-    f: Callable, inputs: Arrays, direction: list, us: Arrays, grads: list, h: float
+    f: Callable[..., Any],
+    inputs: Arrays,
+    direction: list[Any],
+    us: Arrays,
+    grads: list[Any],
+    h: float,
 ) -> float:
     """<u, f(x + h v) - f(x - h v)> / 2h minus what `grads` predict for that step, extrapolated to h
     = 0.
@@ -78,14 +83,18 @@ def directional_error(
     return (4 * error_at(h / 2) - error_at(h)) / 3
 
 
-def complex_derivative(f: Callable, inputs: Arrays, direction: list, us: Arrays) -> float:
+def complex_derivative(
+    f: Callable[..., Any], inputs: Arrays, direction: list[Any], us: Arrays
+) -> float:
     """<u, J v> by the complex step, exact to rounding where f is analytic and keeps complex
     numbers."""
     outs = f([x if v is None else x + COMPLEX_STEP * 1j * v for x, v in zip(inputs, direction)])
     return dot(us, [np.imag(out) / COMPLEX_STEP for out in outs])
 
 
-def entrywise(f: Callable, inputs: Arrays, position: int, us: Arrays, h: float) -> ndarray:
+def entrywise(
+    f: Callable[..., Any], inputs: Arrays, position: int, us: Arrays, h: float
+) -> ndarray:
     """d <u, f> / d inputs[position], entry by entry."""
     x = inputs[position]
     grad = np.zeros(x.shape, np.float64)
@@ -98,7 +107,7 @@ def entrywise(f: Callable, inputs: Arrays, position: int, us: Arrays, h: float) 
     return grad
 
 
-def numerical_gradient(f: Callable, inputs: Any, *, eps: float | None = None) -> Any:
+def numerical_gradient(f: Callable[..., Any], inputs: Any, *, eps: float | None = None) -> Any:
     """The gradient of `f` by central differences, extrapolated once (two evaluations times two an
     entry).
 
@@ -119,7 +128,7 @@ def numerical_gradient(f: Callable, inputs: Any, *, eps: float | None = None) ->
             code="non-scalar-loss",
         )
     ones, h = [np.ones(outs[0].shape)], eps or step_of(outs[0].dtype)
-    grads: list = [None] * len(subject.given)
+    grads: list[Any] = [None] * len(subject.given)
     for place, position in enumerate(subject.positions):
         grads[position] = entrywise(subject.evaluate, subject.inputs, place, ones, h)
     return tuple(grads) if several else grads[0]

@@ -29,7 +29,9 @@ def shapes(max_dims: int = 3, min_side: int = 0, max_side: int = 4) -> st.Search
 
 
 @st.composite
-def broadcastable_shapes(draw: Any, n: int, max_dims: int = 3, max_side: int = 4) -> tuple:
+def broadcastable_shapes(
+    draw: Any, n: int, max_dims: int = 3, max_side: int = 4
+) -> tuple[Any, ...]:
     """`n` shapes that broadcast against each other: each may lack leading axes and have 1 in the
     place of any length."""
     full = draw(shapes(max_dims, 0, max_side))

@@ -56,14 +56,14 @@ class Run:
 
 def fit(
     model: Any,
-    loss: Callable,
+    loss: Callable[..., Any],
     optimizer: Any,
     train: Any,
     val: Any = None,
     *,
     epochs: int = 10,
     batch_size: int = 32,
-    metrics: Iterable[str | Callable] = ("accuracy",),
+    metrics: Iterable[str | Callable[..., Any]] = ("accuracy",),
     shuffle: bool = True,
     early_stopping: int | EarlyStopping | None = None,
     checkpoint: str | Path | None = None,
@@ -123,10 +123,10 @@ def fit(
 
 def evaluate(
     model: Any,
-    loss: Callable,
+    loss: Callable[..., Any],
     data: Any,
     *,
-    metrics: Iterable[str | Callable] = ("accuracy",),
+    metrics: Iterable[str | Callable[..., Any]] = ("accuracy",),
     batch_size: int = 256,
 ) -> dict[str, float]:
     """The mean loss and the metrics of `model` on `data`: {"loss": ..., "accuracy": ...}.
@@ -140,13 +140,13 @@ def evaluate(
 
 def _epoch(
     run: Run,
-    loss: Callable,
+    loss: Callable[..., Any],
     train: Any,
     val: Any,
-    measures: dict,
+    measures: dict[Any, Any],
     interrupt: Interrupt,
     report: Any,
-) -> dict:
+) -> dict[Any, Any]:
     """Train for one epoch, then validate: the figures for the history."""
     began, lr = time.perf_counter(), float(run.optimizer.lr)
     run.model.train()
@@ -174,7 +174,12 @@ def _epoch(
 
 
 def _evaluate(
-    model: Any, loss: Callable, batches: Any, measures: dict, check: Callable[[], None], where: str
+    model: Any,
+    loss: Callable[..., Any],
+    batches: Any,
+    measures: dict[Any, Any],
+    check: Callable[[], None],
+    where: str,
 ) -> dict[str, float]:
     model.eval()
     seen = Totals(measures)
@@ -193,7 +198,7 @@ class Totals:
     the set.
     """
 
-    def __init__(self, measures: dict[str, Callable]):
+    def __init__(self, measures: dict[str, Callable[..., Any]]):
         self.measures = measures
         self.loss_sum = 0.0
         self.count = 0
@@ -243,13 +248,13 @@ def _batches(role: str, data: Any, batch_size: int, shuffle: bool, rng: Any) -> 
     return data
 
 
-def _pairs(batches: Any) -> Iterator[tuple[tuple, Any]]:
+def _pairs(batches: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
     for *inputs, target in batches:
         yield tuple(inputs), target
 
 
-def _measures(metrics: Iterable[str | Callable]) -> dict[str, Callable]:
-    measures: dict[str, Callable] = {}
+def _measures(metrics: Iterable[str | Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+    measures: dict[str, Callable[..., Any]] = {}
     for metric in [metrics] if isinstance(metrics, str) else metrics:
         if isinstance(metric, str) and metric not in METRICS:
             raise ArgumentError(

@@ -44,7 +44,9 @@ from .structure import rebuilt, shape_of, zeros_like
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
 
-def grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+def grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """The function that gives the gradient of `f`, a function with one number as its result.
 
     argnums: which positional arguments are differentiated; a tuple gives a tuple of gradients, each
@@ -62,8 +64,8 @@ def grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
 
 
 def value_and_grad(
-    f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False
-) -> Callable:
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """As `grad`, but the new function gives (value, gradient): for the price of one call of f. With
     has_aux it gives ((value, anything else), gradient)."""
 
@@ -76,7 +78,7 @@ def value_and_grad(
     return _named(value_and_gradient, "value_and_grad", f)
 
 
-def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
+def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """(f(*primals), pull): `pull(cotangent)` is a tuple with the vector-Jacobian product u^T J for
     each primal.
 
@@ -85,14 +87,16 @@ def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     """
     run = Call("vjp", f, primals, range(len(primals)), {}, has_aux)
 
-    def pull(cotangent: Any) -> tuple:
+    def pull(cotangent: Any) -> tuple[Any, ...]:
         return run.gradients(run.pull(run.cotangents(cotangent)))
 
     made = (run.outputs(), pull)
     return (*made, run.aux()) if has_aux else made
 
 
-def jvp(f: Callable, primals: Any, tangents: Any, has_aux: bool = False) -> tuple:
+def jvp(
+    f: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = False
+) -> tuple[Any, ...]:
     """(f(*primals), J v): the value and how it changes when the primals move along `tangents`.
 
     primals: a tuple or list of the arguments of f, or a single argument that is neither; tangents:
@@ -119,7 +123,9 @@ def jvp(f: Callable, primals: Any, tangents: Any, has_aux: bool = False) -> tupl
     return (*made, run.aux()) if has_aux else made
 
 
-def jacobian(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+def jacobian(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """The function that gives all derivatives of `f`, of shape out.shape + in.shape.
 
     Where f returns a tuple, list or dict, or an argument is one, the result has f's structure and,
@@ -144,13 +150,13 @@ def jacobian(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
     return _named(jacobian_of, "jacobian", f)
 
 
-def hessian(f: Callable, argnums: int | Sequence[int] = 0) -> Callable:
+def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """The function that gives all second derivatives of `f`, of shape out.shape + in.shape +
     in.shape: the Jacobian of the Jacobian. Structures as there. For H v alone, use `hvp`."""
     return _named(jacobian(jacobian(f, argnums), argnums), "hessian", f)
 
 
-def hvp(f: Callable, primals: Any, tangents: Any) -> Any:
+def hvp(f: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     """The Hessian of `f`, a function with one number as its result, times `tangents`, for the price
     of about two gradients; the Hessian itself is never formed.
 
@@ -171,7 +177,7 @@ def hvp(f: Callable, primals: Any, tangents: Any) -> Any:
     return list(products) if type(primals) is list else products
 
 
-def _units(place: int, out: Any, how_many: int) -> Iterator[list]:
+def _units(place: int, out: Any, how_many: int) -> Iterator[list[Any]]:
     """For each element of the output at `place`, the cotangents that choose it alone."""
     for index in np.ndindex(shape_of(out)):
         unit = zeros_like(out)
@@ -179,7 +185,7 @@ def _units(place: int, out: Any, how_many: int) -> Iterator[list]:
         yield [unit if i == place else None for i in range(how_many)]
 
 
-def _stacked(rows: list, shape: tuple, x: Tensor) -> Any:
+def _stacked(rows: list[Any], shape: tuple[Any, ...], x: Tensor) -> Any:
     """Gradients of the shape of x, one for each element of `shape`, as shape + x.shape."""
     full = (*shape, *x.shape)
     if any(isinstance(row, Recorder) for row in rows):
@@ -191,10 +197,10 @@ def _stacked(rows: list, shape: tuple, x: Tensor) -> Any:
     return made.reshape(full)
 
 
-def _as_arguments(given: Any) -> tuple:
+def _as_arguments(given: Any) -> tuple[Any, ...]:
     return tuple(given) if isinstance(given, (tuple, list)) else (given,)
 
 
-def _named(made: Callable, kind: str, f: Callable) -> Callable:
+def _named(made: Callable[..., Any], kind: str, f: Callable[..., Any]) -> Callable[..., Any]:
     made.__name__ = made.__qualname__ = f"{kind}({getattr(f, '__name__', repr(f))})"
     return made

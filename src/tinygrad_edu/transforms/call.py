@@ -199,7 +199,7 @@ def _require_floating(name: str, x: Any) -> None:
 def _ones(out: Any) -> Any:
     payload = out.payload if isinstance(out, Tensor) else out
     if isinstance(payload, Recorder):
-        return payload.ones_like()
+        return payload.ones_like()  # type: ignore[attr-defined]  # the traced payload has it
     return np.ones(shape_of(payload), dtype_of(payload))
 
 
