@@ -2,13 +2,12 @@
 
 A Tensor is a node whose payload is an ndarray (or, while a step is traced, a traced array). What
 this file knows is how an array takes part: how an operation on it is recorded, how a gradient is
-made to fit it, how it meets Python and NumPy. The operations themselves are rows in `ops/`; the
-methods are attached from them below.
+made to fit it, when it may be written into. What it is to Python and NumPy is in array_node.py; the
+operations are rows in `ops/`, and the methods are attached from them below.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +16,9 @@ from numpy import ndarray
 
 from . import ops  # noqa: F401  (fills the table of rows)
 from .anomaly import check_forward, watching
+from .array_node import ArrayNode
 from .dtypes import SUPPORTED, as_array, require_floating, unsupported
-from .errors import (
-    ArgumentError,
-    CallError,
-    DtypeError,
-    GradientWarning,
-    GraphError,
-    ShapeError,
-)
+from .errors import CallError, DtypeError, GraphError, ShapeError
 from .graph import Node, Recorder, propagate, recording
 from .op import NO_PARAMS, OPS, Op, apply, on_arrays
 from .ops.reduction import sum as _sum
@@ -55,7 +48,7 @@ _PLAIN_NUMBERS = (
 USED, STALE = 1, 2
 
 
-class Tensor(Node, TensorMethods):
+class Tensor(ArrayNode, TensorMethods):
     """An n-dimensional array that remembers how it was computed.
 
     `data`: anything that NumPy makes an array of. An ndarray of a supported dtype (float32,
@@ -305,60 +298,9 @@ class Tensor(Node, TensorMethods):
             mark_replaced(self)
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The lengths of the axes."""
-        return self.payload.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The NumPy dtype."""
-        return self.payload.dtype
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return self.payload.ndim
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return self.payload.size
-
-    @property
     def T(self) -> Tensor:
         """The axes reversed."""
         return transpose(self)
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether no recorded operation made this tensor."""
-        return self.op is None
-
-    def item(self) -> Any:
-        """The one element as a Python number. Raises ValueError where there are more."""
-        if self.size != 1:
-            raise ArgumentError(
-                f"item: a tensor of shape {self.shape} holds {self.size} elements, not one.",
-                code="not-one-element",
-            )
-        return self.payload.item()
-
-    def numpy(self) -> ndarray:
-        """The ndarray, sharing memory. Raises GraphError for a tensor that requires grad: detach it
-        first."""
-        if self.requires_grad:
-            raise GraphError(
-                "numpy, np.asarray: this tensor requires grad, and an ndarray would lose the "
-                "graph. Use t.detach().numpy(), or t.data to write into the numbers themselves; "
-                "to compute on with a gradient, use operations of tinygrad_edu (tg.stack for a "
-                "list of tensors).",
-                code="leaves-the-graph",
-            )
-        return self.payload
-
-    def tolist(self) -> Any:
-        """The elements as nested lists of Python numbers."""
-        return self.payload.tolist()
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same elements in another shape: t.reshape(2, 3) or t.reshape((2, 3))."""
@@ -371,6 +313,9 @@ class Tensor(Node, TensorMethods):
 
     flatten = flatten
     __getitem__ = getitem
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._writable("assignment into")
@@ -396,74 +341,6 @@ class Tensor(Node, TensorMethods):
                 "under no_grad() before the forward.",
                 code="in-place-on-recorded",
             )
-
-    def __len__(self) -> int:
-        if not self.ndim:
-            raise CallError("len() of a tensor without axes.", code="unexpected-shape")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return (self[i] for i in range(len(self)))
-
-    def __bool__(self) -> bool:
-        if self.size != 1:
-            raise ArgumentError(
-                f"the truth of a tensor of shape {self.shape} is ambiguous: use .any() or .all() "
-                "of its .data.",
-                code="not-one-element",
-            )
-        return bool(self.payload.item())
-
-    def __float__(self) -> float:
-        return float(self._as_number())
-
-    def __int__(self) -> int:
-        return int(self._as_number())
-
-    def _as_number(self) -> Any:
-        """The one element, with a warning where it leaves a graph behind: `w * float(w)` has half
-        of the derivative of `w * w`."""
-        if self.requires_grad:
-            warnings.warn(
-                GradientWarning(
-                    "float(), int() and math's functions: this tensor requires grad, and the plain "
-                    "number has no graph: no gradient will come back through it. To read it, say "
-                    "t.item(); to compute on, use the operation itself: tg.sin(t), not "
-                    "math.sin(t).",
-                    code="leaves-the-graph",
-                ),
-                stacklevel=3,
-            )
-        return self.item()
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else str(self)
-
-    def __index__(self) -> int:
-        if self.dtype.kind not in "iu" or self.size != 1:
-            raise CallError(f"a tensor of shape {self.shape} and dtype {self.dtype} is no index.")
-        return int(self.payload.item())
-
-    if not TYPE_CHECKING:  # seen by NumPy's stubs, it would make array * t an ndarray
-
-        def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
-            return np.array(self.numpy(), dtype=dtype, copy=copy)
-
-    def __repr__(self) -> str:
-        numbers = (
-            np.array2string(self.payload, separator=", ", prefix="tensor(")
-            if isinstance(self.payload, ndarray)
-            else repr(self.payload)
-        )
-        dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
-        origin = (
-            f", op={self.op.name}"
-            if self.op
-            else ", requires_grad=True"
-            if self.requires_grad
-            else ""
-        )
-        return f"tensor({numbers}{dtype}{origin})"
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor:
         if self.op is not None:

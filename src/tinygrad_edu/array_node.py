@@ -1,0 +1,138 @@
+"""ArrayNode: what an array in the graph is to Python and to NumPy.
+
+Its attributes, and the ways out: a number, a sequence, an ndarray, a text. Nothing here records;
+`tensor.py`, which builds on it, does.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy import ndarray
+
+from .errors import ArgumentError, CallError, GradientWarning, GraphError
+from .graph import Node
+
+
+class ArrayNode(Node):
+    """A node whose payload is an ndarray, or a traced array while a step is traced."""
+
+    __slots__ = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes."""
+        return self.payload.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype."""
+        return self.payload.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.payload.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.payload.size
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made this tensor."""
+        return self.op is None
+
+    def item(self) -> Any:
+        """The one element as a Python number. Raises ValueError where there are more."""
+        if self.size != 1:
+            raise ArgumentError(
+                f"item: a tensor of shape {self.shape} holds {self.size} elements, not one.",
+                code="not-one-element",
+            )
+        return self.payload.item()
+
+    def numpy(self) -> ndarray:
+        """The ndarray, sharing memory. Raises GraphError for a tensor that requires grad: detach it
+        first."""
+        if self.requires_grad:
+            raise GraphError(
+                "numpy, np.asarray: this tensor requires grad, and an ndarray would lose the "
+                "graph. Use t.detach().numpy(), or t.data to write into the numbers themselves; "
+                "to compute on with a gradient, use operations of tinygrad_edu (tg.stack for a "
+                "list of tensors).",
+                code="leaves-the-graph",
+            )
+        return self.payload
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return self.payload.tolist()
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise CallError("len() of a tensor without axes.", code="unexpected-shape")
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ArgumentError(
+                f"the truth of a tensor of shape {self.shape} is ambiguous: use .any() or .all() "
+                "of its .data.",
+                code="not-one-element",
+            )
+        return bool(self.payload.item())
+
+    def __float__(self) -> float:
+        return float(self._as_number())
+
+    def __int__(self) -> int:
+        return int(self._as_number())
+
+    def _as_number(self) -> Any:
+        """The one element, with a warning where it leaves a graph behind: `w * float(w)` has half
+        of the derivative of `w * w`."""
+        if self.requires_grad:
+            warnings.warn(
+                GradientWarning(
+                    "float(), int() and math's functions: this tensor requires grad, and the plain "
+                    "number has no graph: no gradient will come back through it. To read it, say "
+                    "t.item(); to compute on, use the operation itself: tg.sin(t), not "
+                    "math.sin(t).",
+                    code="leaves-the-graph",
+                ),
+                stacklevel=3,
+            )
+        return self.item()
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu" or self.size != 1:
+            raise CallError(f"a tensor of shape {self.shape} and dtype {self.dtype} is no index.")
+        return int(self.payload.item())
+
+    if not TYPE_CHECKING:  # seen by NumPy's stubs, it would make array * t an ndarray
+
+        def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
+            return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        numbers = (
+            np.array2string(self.payload, separator=", ", prefix="tensor(")
+            if isinstance(self.payload, ndarray)
+            else repr(self.payload)
+        )
+        dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
+        origin = (
+            f", op={self.op.name}"
+            if self.op
+            else ", requires_grad=True"
+            if self.requires_grad
+            else ""
+        )
+        return f"tensor({numbers}{dtype}{origin})"
