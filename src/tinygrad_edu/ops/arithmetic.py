@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..domains import Booleans, Reals, cases
-from ..op import binary, row, unary, variadic
+from ..row import binary, row, unary, variadic
 
 # A NumPy ufunc is its own best kernel for these: one instruction an element, bound by memory.
 

@@ -14,7 +14,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..domains import Integers, Reals, cases
 from ..errors import ArgumentError, CallError, ShapeError
-from ..op import row
+from ..row import row
 from .reduction import sum
 from .shape import Here, add_at, getitem, getitem_basic, moveaxis, reshape, shape_of
 

@@ -16,7 +16,7 @@ import numpy as np
 from .. import kernels
 from ..domains import Reals, cases
 from ..errors import ShapeError
-from ..op import row
+from ..row import row
 from .arrange import on_diagonal
 from .shape import expand_dims, reshape, shape_of
 

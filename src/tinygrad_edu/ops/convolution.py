@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from .. import kernels
 from ..domains import Reals, cases
 from ..errors import ArgumentError, ShapeError
-from ..op import row
+from ..row import row
 from .reduction import sum
 
 ANY = Reals(-2, 2)

@@ -14,7 +14,7 @@ import numpy as np
 from ..domains import Reals
 from ..errors import ArgumentError
 from ..kernels import reference
-from ..op import binary, unary
+from ..row import binary, unary
 from .arithmetic import logical_and, nothing, where
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..domains import Integers, Reals, cases
 from ..errors import DtypeError, RangeError, ShapeError
-from ..op import row
+from ..row import row
 from .shape import Here, add_at
 
 

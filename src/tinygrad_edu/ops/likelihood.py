@@ -9,7 +9,7 @@ import numpy as np
 from .. import kernels
 from ..domains import Integers, Reals, cases
 from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
-from ..op import row
+from ..row import row
 from .arithmetic import maximum, where
 from .elementwise import exp, log, log1p
 from .loss import CASES, REDUCED, each, each_row, length, one_hot, pointwise, times

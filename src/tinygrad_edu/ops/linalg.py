@@ -4,7 +4,7 @@ from typing import Any
 
 from .. import kernels
 from ..domains import Reals, cases
-from ..op import row
+from ..row import row
 from .arithmetic import where
 from .shape import expand_dims, reshape, squeeze, swapaxes
 

@@ -11,7 +11,7 @@ import numpy as np
 from .. import kernels
 from ..domains import Integers, Reals, cases
 from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
-from ..op import row
+from ..row import row
 from .arithmetic import clip, sign, where
 from .elementwise import sigmoid, softplus
 from .reduction import log_softmax, softmax, sum

@@ -12,7 +12,7 @@ import numpy as np
 from ..domains import Case, Reals, cases
 from ..errors import ArgumentError
 from ..kernels import reference
-from ..op import row
+from ..row import row
 from .convolution import Window, taps, windows
 
 ANY = Reals(-2, 2)

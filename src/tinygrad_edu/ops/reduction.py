@@ -8,7 +8,7 @@ import numpy as np
 from .. import kernels
 from ..domains import Case, Reals, cases
 from ..kernels import reference
-from ..op import row
+from ..row import row
 from .arithmetic import where
 from .elementwise import exp
 from .shape import astype, broadcast_to, reshape

@@ -9,7 +9,7 @@ import numpy as np
 from ..domains import Integers, Reals, cases
 from ..errors import ShapeError
 from ..graph import Recorder
-from ..op import row, variadic
+from ..row import row, variadic
 
 if TYPE_CHECKING:
     from ..payloads import WithAxes

@@ -12,7 +12,7 @@ from .. import kernels
 from ..domains import Case, Reals, cases
 from ..errors import ArgumentError
 from ..kernels import reference
-from ..op import row
+from ..row import row
 from .arithmetic import abs, sign, where
 from .arrange import flip, pad
 from .reduction import ALONG, ANY, CASES, count, kept, mean, of_extreme
