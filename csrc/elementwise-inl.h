@@ -13,6 +13,27 @@ WORD V NAME(sign)(V x)
     return vselect(vgt(x, vzero()), vset(1), vselect(vlt(x, vzero()), vset(-1), x));
 }
 
+/* x f(x) where f ends in a tail that is subnormal while x f(x) is not: f is computed times 2^32
+ * there, so that it has all its digits, and the product takes the factor back in its one rounding.
+ * The exponent of the factor: */
+WORD V NAME(tail_exponent)(V x, T begins)
+{
+    return vselect(vlt(x, vset(begins)), vset(32), vzero());
+}
+
+/* x f, where f carries the factor. */
+WORD V NAME(times_tail)(V x, V f, T begins)
+{
+    return x * f * vselect(vlt(x, vset(begins)), vset((T)0x1p-32), vset(1));
+}
+
+/* x sigmoid(x). */
+WORD V NAME(silu_value)(V x)
+{
+    V s = NAME(sigmoid_scaled)(x, NAME(tail_exponent)(x, TAIL_BEGINS));
+    return NAME(times_tail)(x, s, TAIL_BEGINS);
+}
+
 /* sigmoid(x), and 1 - sigmoid(x) = sigmoid(-x) to its own precision. */
 WORD V NAME(sigmoid_pair)(V x, V *complement)
 {
@@ -32,29 +53,36 @@ WORD V NAME(silu_slope)(V x, V y)
     return vfma(y, complement, s);
 }
 
-/* w = e (e + 2) with e = exp(x): then tanh(log(1 + e)) = w / (w + 2), which is 1 long before e
- * overflows; cut there. */
-WORD V NAME(mish_e)(V x)
-{
-    return vexp(vmin(vset(40 * TG_MANTISSA_BITS / 52), x));
-}
+/* mish(x) = x tanh(softplus(x)) = x tanh(log(1 + e)), e = exp(x), and tanh(log(1 + e)) is
+ * w / (w + 2) with w = e (e + 2): 1 long before e overflows, and already at: */
+#define MISH_SATURATES ((T)(40 * TG_MANTISSA_BITS / 52))
 
-/* mish(x) = x tanh(softplus(x)). */
 WORD V NAME(mish_value)(V x)
 {
-    V e = NAME(mish_e)(x);
+    V k = NAME(tail_exponent)(x, TAIL_BEGINS);
+    V e = NAME(exp_scaled)(vmin(vset(MISH_SATURATES), x), k);
     V w = e * (e + vset(2));
-    return x * (w / (w + vset(2)));
+    return NAME(times_tail)(x, w / (w + vset(2)), TAIL_BEGINS);
 }
 
 /* t + x (1 - t^2) sigmoid(x), where (1 - t^2) sigmoid(x) = 4 e (1 + e) / (w + 2)^2. */
 WORD V NAME(mish_slope)(V x)
 {
-    V e = NAME(mish_e)(x);
+    x = vmin(vset(MISH_SATURATES), x);
+    V e = vexp(x);
     V w = e * (e + vset(2));
     V inverse = vset(1) / (w + vset(2));
     V bend = vset(4) * (e * inverse) * ((e + vset(1)) * inverse);
     return vfma(x, bend, w * inverse);
+}
+
+#undef MISH_SATURATES
+
+/* x Phi(x), Phi the normal distribution function. */
+WORD V NAME(gelu_value)(V x)
+{
+    V k = NAME(tail_exponent)(x, NORMAL_TAIL_BEGINS);
+    return NAME(times_tail)(x, NAME(normal_cdf_scaled)(x, k), NORMAL_TAIL_BEGINS);
 }
 
 /* d/dx x Phi(x) = Phi(x) + x phi(x). */
@@ -70,12 +98,13 @@ WORD V NAME(gelu_tanh_argument)(V x)
     return x * cubic * vset((T)1.59576912160573071);
 }
 
-/* s + x s (1 - s) d(2 u)/dx, y = x s. */
+/* s + x s (1 - s) d(2 u)/dx, y = x s. Where x^2 is cut, s or 1 - s is 0. */
 WORD V NAME(gelu_tanh_slope)(V x, V y)
 {
     V complement;
     V s = NAME(sigmoid_pair)(NAME(gelu_tanh_argument)(x), &complement);
-    V du = vfma(x * x, vset((T)(3 * 0.044715)), vset(1)) * vset((T)1.59576912160573071);
+    V square = vmin(vset(10000), x * x);
+    V du = vfma(square, vset((T)(3 * 0.044715)), vset(1)) * vset((T)1.59576912160573071);
     return vfma(y * complement, du, s);
 }
 

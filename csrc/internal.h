@@ -77,13 +77,14 @@ extern const struct tg_kernels tg_kernels_avx2;
 extern const struct tg_kernels tg_kernels_avx512;
 extern const struct tg_kernels tg_kernels_neon;
 
-/* Which of them this compiler can build for this machine. */
-#if defined(__GNUC__) && defined(__x86_64__)
+/* Which of them this compiler can build for this machine. The tests define TG_PLAIN_C to run what a
+ * machine gets that we know nothing about. */
+#if defined(__GNUC__) && defined(__x86_64__) && !defined(TG_PLAIN_C)
 #define TG_HAVE_X86 1
 #else
 #define TG_HAVE_X86 0
 #endif
-#if defined(__GNUC__) && defined(__aarch64__)
+#if defined(__GNUC__) && defined(__aarch64__) && !defined(TG_PLAIN_C)
 #define TG_HAVE_NEON 1
 #else
 #define TG_HAVE_NEON 0

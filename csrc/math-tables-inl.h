@@ -12,7 +12,7 @@
 #define LOG10E_LOW F32_F64(-1.01034601e-8f, 1.098319650216765e-17)
 #define LOG10_2_HIGH F32_F64(0.301025390625f, 0x1.34413509f7000p-2)
 #define LOG10_2_LOW F32_F64(4.60503907e-6f, 1.42050232272661e-13)
-#define EXP_LEAST F32_F64(-104.0f, -746.0)      /* below, exp is 0 */
+#define EXP_LEAST F32_F64(-150.0f, -800.0)      /* below, exp is 0, and 2^32 exp too */
 #define EXP_GREATEST F32_F64(90.0f, 711.5)      /* above, exp, sinh and cosh are infinite */
 #define EXPM1_LEAST F32_F64(-20.0f, -40.0)      /* below, expm1 is -1 */
 #define LEAST_NORMAL F32_F64(FLT_MIN, DBL_MIN)
@@ -26,7 +26,9 @@
 #define TRIG_GREATEST F32_F64(65536.0f, 1073741824.0)
 #define ERFCX_A F32_F64(3.0f, 4.0)
 #define ERF_SATURATES F32_F64(4.0f, 6.0)        /* above, erf is 1 */
-#define NORMAL_LEAST F32_F64(14.7f, 39.0)       /* below minus this, the normal cdf is 0 */
+#define NORMAL_LEAST F32_F64(18.0f, 42.0)       /* below minus this, the normal cdf is 0 */
+#define TAIL_BEGINS F32_F64(-64.0f, -64.0)      /* below, 1 + 2^32 exp is 1 */
+#define NORMAL_TAIL_BEGINS F32_F64(-11.5f, -11.5) /* the same of exp(-x^2 / 2) */
 #define INVERSE_SQRT2 F32_F64(0.707106781f, 0.7071067811865476)
 #define INVERSE_SQRT_2PI F32_F64(0.39894228f, 0.3989422804014327)
 #endif
