@@ -63,11 +63,12 @@ class Chapter:
         """Save `draw(figure)` as NAME.png where --out was given. size: inches, (width, height)."""
         if self.options.out is None:
             return
+        from tinygrad_edu.viz import new_figure
+
         try:
-            from tinygrad_edu.viz import new_figure
+            figure = new_figure(size)
         except ImportError as error:
             raise SystemExit(f"--out: {error}") from None
-        figure = new_figure(size)
         draw(figure)
         path = self.options.out / f"{name}.png"
         figure.savefig(path)

@@ -212,7 +212,7 @@ def test_a_part_that_would_be_empty_is_refused():
         train_val_test_split(numbered(30), rng=0, stratify=np.zeros(29, int))
 
 
-# ------------------------------------------------------------------------------ digits and the toys
+# --------------------------------------------------------------------- digits, flowers and the toys
 
 
 def test_the_bundled_digits_are_the_1797_of_the_uci_test_set():
@@ -241,15 +241,35 @@ def test_digits_can_be_images_of_one_channel_and_float64():
         datasets.digits(dtype=np.int32)
 
 
-def test_the_bundled_digits_carry_their_licence():
+def test_the_bundled_flowers_are_fishers():
+    """The means are those that Fisher printed in his table II."""
+    flowers, species = datasets.iris(dtype=np.float64)[:]
+    assert (flowers.shape, flowers.dtype, species.dtype) == ((150, 4), np.float64, np.int64)
+    np.testing.assert_array_equal(species, np.repeat([0, 1, 2], 50))
+    means = [flowers[species == kind].mean(axis=0) for kind in range(3)]
+    np.testing.assert_allclose(means[0], [5.006, 3.428, 1.462, 0.246], atol=1e-12)
+    np.testing.assert_allclose(means[1], [5.936, 2.770, 4.260, 1.326], atol=1e-12)
+    np.testing.assert_allclose(means[2], [6.588, 2.974, 5.552, 2.026], atol=1e-12)
+    np.testing.assert_array_equal(flowers[34], [4.9, 3.1, 1.5, 0.2])  # where UCI's file errs
+    np.testing.assert_array_equal(flowers[37], [4.9, 3.6, 1.4, 0.1])
+    assert datasets.iris()[:][0].dtype == np.float32
+    with pytest.raises(DtypeError, match="int32"):
+        datasets.iris(dtype=np.int32)
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [("digits", ("10.24432/C50P49", "Alpaydin")), ("iris", ("10.24432/C56C76", "Fisher"))],
+)
+def test_bundled_data_carry_their_licence(name, words):
     from importlib import resources
 
     text = (
         resources.files("tinygrad_edu.data")
-        .joinpath("files", "LICENSE-digits.txt")
+        .joinpath("files", f"LICENSE-{name}.txt")
         .read_text("utf-8")
     )
-    assert "CC BY 4.0" in text and "10.24432/C50P49" in text and "Alpaydin" in text
+    assert "CC BY 4.0" in text and all(word in text for word in words)
 
 
 TOYS = {

@@ -59,10 +59,30 @@ def test_the_tables_of_a_page_are_those_of_the_code(page):
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_each_example_proves_its_claim(example):
-    done = run("-W", "error", str(example))
+def test_each_example_proves_its_claims_and_draws_its_pictures(example, tmp_path):
+    """With warnings as errors: a picture whose parts do not fit gives one."""
+    pytest.importorskip("matplotlib")
+    done = run("-W", "error", str(example), "--quick", "--out", str(tmp_path / "new"))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.rstrip().endswith(": True")
+    claims = re.findall(r"^Claim: .*: (True|False)$", done.stdout, flags=re.MULTILINE)
+    assert claims and set(claims) == {"True"}
+    assert done.stdout.endswith(f"All {len(claims)} claims hold: True\n")
+    pictures = list((tmp_path / "new").iterdir())
+    assert pictures and all(path.suffix == ".png" for path in pictures)
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+
+
+def test_without_matplotlib_an_example_says_what_to_install(tmp_path):
+    code = (
+        "import sys, runpy; sys.modules['matplotlib'] = None\n"
+        f"sys.path.insert(0, {str(EXAMPLES[0].parent)!r})\n"
+        f"sys.argv = ['', '--quick', '--out', {str(tmp_path)!r}]\n"
+        f"runpy.run_path({str(ROOT / 'examples' / '02_mcculloch_pitts.py')!r}, run_name='__main__')"
+    )
+    done = run("-c", code)
+    assert done.returncode == 1
+    assert done.stderr.startswith("--out: pictures are drawn with matplotlib")
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 USING_SOFTSIGN = """

@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from .errors import ArgumentError, CallError, GradientWarning, GraphError
 from .graph import Node
+from .notebook import array_table
 
 
 class ArrayNode(Node):
@@ -128,11 +129,17 @@ class ArrayNode(Node):
             else repr(self.payload)
         )
         dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
-        origin = (
-            f", op={self.op.name}"
-            if self.op
-            else ", requires_grad=True"
-            if self.requires_grad
-            else ""
-        )
-        return f"tensor({numbers}{dtype}{origin})"
+        return f"tensor({numbers}{dtype}{self._origin()})"
+
+    def _origin(self) -> str:
+        """Where it came from, in the words of the repr."""
+        if self.op:
+            return f", op={self.op.name}"
+        return ", requires_grad=True" if self.requires_grad else ""
+
+    def _repr_html_(self) -> str | None:
+        """A table of the numbers, for notebooks; None, so that they show the repr, while it is
+        traced."""
+        if not isinstance(self.payload, ndarray):
+            return None
+        return array_table(self.payload, f"Tensor {self.shape}, {self.dtype}{self._origin()}")

@@ -1,6 +1,6 @@
-"""The data sets of the course: bundled handwriting, MNIST from its files, toy problems.
+"""The data sets of the course: bundled handwriting and flowers, MNIST from its files, toy problems.
 
-Nothing is downloaded. `digits` is bundled (see files/LICENSE-digits.txt); `mnist` and
+Nothing is downloaded. `digits` and `iris` are bundled (see files/LICENSE-*.txt); `mnist` and
 `fashion_mnist` read the IDX files that you fetched; the toys are drawn. Every set is an
 `ArrayDataset` of inputs and int64 labels.
 """
@@ -23,6 +23,7 @@ __all__ = [
     "circles",
     "digits",
     "fashion_mnist",
+    "iris",
     "mnist",
     "moons",
     "read_idx",
@@ -45,12 +46,28 @@ def digits(*, flat: bool = True, dtype: DTypeLike = np.float32) -> ArrayDataset:
     Source: E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten Digits, test set,
     UCI Machine Learning Repository, doi:10.24432/C50P49, licence CC BY 4.0.
     """
-    from importlib import resources
-
-    content = resources.files(__package__).joinpath("files", "digits.npz").read_bytes()
-    with np.load(io.BytesIO(content), allow_pickle=False) as bundle:
+    with np.load(io.BytesIO(_bundled("digits.npz")), allow_pickle=False) as bundle:
         images, labels = bundle["images"], bundle["labels"]
     return _image_set(images, labels, 16, flat, dtype)
+
+
+def iris(*, dtype: DTypeLike = np.float32) -> ArrayDataset:
+    """150 iris flowers: four measurements and the species of each. They come with the package.
+
+    Measurements are (150, 4), in cm, float32 or float64 as `dtype` says: sepal length, sepal width,
+    petal length, petal width. Labels are int64 (150,), 50 of each in this order: 0 setosa,
+    1 versicolor, 2 virginica. A plane separates setosa from the others, and none the others.
+    Source: R. A. Fisher, Annals of Eugenics 7 (1936), table I; UCI Machine Learning Repository,
+    doi:10.24432/C56C76, licence CC BY 4.0.
+    """
+    table = np.loadtxt(io.BytesIO(_bundled("iris.csv")), delimiter=",", skiprows=1)
+    return ArrayDataset(table[:, :4].astype(float_dtype(dtype)), table[:, 4].astype(np.int64))
+
+
+def _bundled(file: str) -> bytes:
+    from importlib import resources
+
+    return resources.files(__package__).joinpath("files", file).read_bytes()
 
 
 def mnist(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DtypeError, ForwardError, ShapeError, TinygradEduError, UnknownNameError
+from ..notebook import table
 from ..tensor import Tensor
 from ..writes import mark_written
 
@@ -151,9 +152,9 @@ class Module:
 
     # -------------------------------------------------------------------------------------- reading
 
-    def summary(self) -> str:
-        """A table of the layers: path, layer, shapes of its own parameters, how many; and the
-        sum."""
+    def _summary_rows(self) -> list[tuple[str, str, str, int]]:
+        """(path, layer, shapes of its own parameters, how many) for each layer that has some, or
+        has no layers within."""
         rows = []
         for path, module in self.named_modules():
             own = [
@@ -163,22 +164,30 @@ class Module:
                 if isinstance(t, Tensor) and n.split(".")[0] not in module.buffers
             ]
             if own or not any(True for _ in module.named_children()):
+                layer = repr(module).split("\n")[0]
                 shapes = ", ".join(f"{name} {tensor.shape}" for name, tensor in own)
-                rows.append(
-                    (
-                        path or "(this)",
-                        repr(module).split("\n")[0],
-                        shapes,
-                        sum(t.size for _, t in own),
-                    )
-                )
+                rows.append((path or "(this)", layer, shapes, sum(t.size for _, t in own)))
+        return rows
+
+    def _parameter_count(self) -> str:
+        return f"{sum(p.size for p in self.parameters()):,} parameters"
+
+    def summary(self) -> str:
+        """A table of the layers: path, layer, shapes of its own parameters, how many; and the
+        sum."""
+        rows = self._summary_rows()
         widths = [max((len(str(row[i])) for row in rows), default=0) for i in range(4)]
         lines = [
             f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]},}"
             for a, b, c, d in rows
         ]
-        total = sum(p.size for p in self.parameters())
-        return "\n".join([*lines, f"{total:,} parameters"])
+        return "\n".join([*lines, self._parameter_count()])
+
+    def _repr_html_(self) -> str:
+        """The summary, for notebooks."""
+        rows = [(*row[:3], f"{row[3]:,}") for row in self._summary_rows()]
+        header = ("path", "layer", "shapes", "parameters")
+        return table(rows, type(self).__name__, header, footer=self._parameter_count())
 
     def extra_repr(self) -> str:
         """What stands between the parentheses of the repr of a layer without children."""

@@ -6,12 +6,13 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from .figure import new_figure
+from .figure import COLORS, MARKERS, new_figure
 
-__all__ = ["new_figure"]
+__all__ = ["COLORS", "MARKERS", "boundary", "curves", "graph", "new_figure"]
 
-# name: the file that it lives in
-_WITHIN: dict[str, str] = {}
+# name: the file that it lives in. No file has the name of a function here: importing the file would
+# put the module in the function's place.
+_WITHIN: dict[str, str] = {"boundary": "regions", "curves": "training", "graph": "drawing"}
 
 
 def __getattr__(name: str) -> Any:
