@@ -3,12 +3,13 @@
 Choose what is to be learned, say by a number how wrong it is, and descend. That number is made of
 distances, and the distance decides what is found: here a mean and a median, lines that mind errors
 and lines that do not, the middle of Europe, the middle flower, the ideal 3. Each is compared with
-the method that was made for it, in NumPy. What needs no labels follows in 01_without_labels.py.
+the method that was made for it, in NumPy. Its second half, without_labels.py, needs no labels at all.
 """
 
 import sys
 
 import numpy as np
+import without_labels
 from chapter import Chapter
 
 import tinygrad_edu as tg
@@ -288,6 +289,7 @@ def main():
     chapter.picture(
         "01_distances", lambda figure: draw_distances(figure, path, ideal, medoid), (11, 6)
     )
+    without_labels.run(chapter)
     return chapter.finish()
 
 

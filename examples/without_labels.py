@@ -1,4 +1,4 @@
-"""Learning without labels, on the same engine: clusters and codes.
+"""The second half of chapter 1: learning without labels, on the same engine. Clusters and codes.
 
 The parameters are now the centres of clusters, or the weights of a network that copies its input
 through a code of eight numbers; the loss says how far the data are from what they stand for.
@@ -180,14 +180,15 @@ def draw_compression(figure, test, found):
     figure.suptitle(f"New digits, each copied through a code of {CODE} numbers")
 
 
-def main():
-    chapter = Chapter(__doc__)
+def run(chapter):
+    """Show both, claim and draw."""
     mine, theirs = show_clusters(chapter)
     test, found = show_compression(chapter)
     chapter.picture("01_clusters", lambda figure: draw_clusters(figure, mine, theirs), (12, 5))
     chapter.picture("01_codes", lambda figure: draw_compression(figure, test, found), (12, 5.4))
-    return chapter.finish()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    chapter = Chapter(__doc__)
+    run(chapter)
+    sys.exit(chapter.finish())
