@@ -3,7 +3,7 @@
 Choose what is to be learned, say by a number how wrong it is, and descend. That number is made of
 distances, and the distance decides what is found: here a mean and a median, lines that mind errors
 and lines that do not, the middle of Europe, the middle flower, the ideal 3. Each is compared with
-the method that was made for it, in NumPy. Its second half, without_labels.py, needs no labels at all.
+the method that was made for it, in NumPy. Its second half, without_labels.py, needs no labels.
 """
 
 import sys

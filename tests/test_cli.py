@@ -253,6 +253,52 @@ def test_files_that_are_wrong_are_named_in_one_sentence(capsys, tmp_path):
     assert status == 1 and "all 50 labels are 3" in words
 
 
+# -------------------------------------------------------------------------------------------- lenet
+
+
+def test_lenet_reads_the_digits(capsys, tmp_path):
+    result = json_of(capsys, "train", "--model", "lenet", "--epochs", 3, "--out", tmp_path)
+    assert (result["model"], result["activation"], result["hidden"]) == ("lenet", "gelu", [])
+    assert result["parameters"] == 61_706 and result["inputs"] == 32 * 32
+    chosen = result["hyperparameters"]
+    assert chosen["architecture"]["conv1.kernel_size"] == [5, 5]
+    assert chosen["architecture_count"] == len(chosen["architecture"]) == 14
+    assert chosen["training"]["batch_size"] == 32
+    assert result["test_accuracy"] > 0.8
+    tg.nn.LeNet5().load_state_dict(tg.load(tmp_path / "model.npz"))
+
+
+def test_the_summary_of_lenet_is_for_people(capsys):
+    assert main(["train", "--model", "lenet", "--epochs", "1", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "network          LeNet-5, gelu" in out and "61,706 learned" in out
+    assert "architecture   14: its layers" in out and max(map(len, out.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("side", [28, 32, 16])
+def test_lenet_takes_images_of_its_sizes_from_idx_files(capsys, tmp_path, side):
+    images, labels = np.random.default_rng(0).integers(0, 256, (80, side, side)), np.arange(80) % 10
+    write_idx(tmp_path, "train", images, labels)
+    result = json_of(
+        capsys, "train", "mnist", "--root", tmp_path, "--model", "lenet", "--epochs", 1
+    )
+    assert result["inputs"] == (28 if side == 28 else 32) ** 2
+    assert result["hyperparameters"]["training"]["shift"] == 1
+
+
+def test_lenet_refuses_what_it_cannot_read(capsys, tmp_path):
+    write_idx(tmp_path, "train", np.zeros((80, 20, 20)), np.arange(80) % 10)
+    lenet = ("--model", "lenet")
+    status, words = refusal(capsys, "train", "mnist", "--root", tmp_path, *lenet)
+    assert status == 1 and "these have 400 points. Use --model mlp." in words
+
+
+@pytest.mark.parametrize("hidden", [[8], [12, 5], [4, 4, 4]], ids=str)
+def test_hyperparameters_are_counted_as_the_summary_of_the_model_counts_them(capsys, hidden):
+    chosen = json_of(capsys, *FAST, "--hidden", *hidden)["hyperparameters"]
+    assert chosen["architecture_count"] == 2 + len(hidden)  # their number, activation, each width
+
+
 # ------------------------------------------------------------------------------------- bad commands
 
 
@@ -280,6 +326,9 @@ def test_files_that_are_wrong_are_named_in_one_sentence(capsys, tmp_path):
         (["mnist"], "--root DIR"),
         (["moons", "--root", "."], "moons needs no files"),
         (["moons", "--shift", "1"], "--shift moves images"),
+        (["--model", "lenet5"], "'lenet5'"),
+        (["moons", "--model", "lenet"], "--model lenet reads images"),
+        (["--model", "lenet", "--hidden", "8"], "--hidden is for --model mlp"),
         (["--epoch", "3"], "unrecognized arguments: --epoch"),
     ],
     ids=" ".join,
@@ -310,6 +359,7 @@ def test_help_names_every_set_and_option(capsys):
     out = capsys.readouterr().out
     options = (
         "--root",
+        "--model",
         "--hidden",
         "--activation",
         "--optimizer",

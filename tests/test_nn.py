@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -66,6 +67,145 @@ def test_zero_grad_forgets():
 def test_summary_counts_every_parameter():
     assert "101,770 parameters" in nn.MLP(784, [128, 10]).summary()
     assert "33 parameters" in Block().summary()
+
+
+@pytest.mark.parametrize("widths", [(3, 4, 2), (2, 1), (1, 5, 5, 3), (784, 128, 10)], ids=str)
+def test_summary_of_a_drawing_is_its_closed_formula(widths):
+    """Between layers of n and m neurons are n m arrows, and each of the m has a threshold."""
+    found = nn.MLP(widths[0], widths[1:], activation="tanh").summary()
+    pairs = list(zip(widths, widths[1:]))
+    assert found.weights == sum(n * m for n, m in pairs) and found.biases == sum(widths[1:])
+    assert found.parameters == found.trainable == found.weights + found.biases
+    hidden = widths[1:-1]
+    assert [found.architecture[f"layers.{i}.units"] for i in range(len(hidden))] == list(hidden)
+    assert found.architecture["layers"] == len(pairs)
+    assert found.hyperparameters == 1 + len(hidden) + (1 if hidden else 0)
+    assert f"{found.parameters:,} parameters" in found and repr(found) == str(found)
+
+
+def test_summary_of_lenet5():
+    model = nn.LeNet5(activation="relu")
+    optimizer = tg.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    found = model.summary((1, 28, 28), optimizer=optimizer, batch_size=64, epochs=10, shift=None)
+    assert (found.parameters, found.weights, found.biases) == (61_706, 61_470, 236)
+    by_layer = {row.path: (row.parameters, row.output_shape) for row in found.layers}
+    assert by_layer == {
+        "conv1": (156, (6, 28, 28)),
+        "pool1": (0, (6, 14, 14)),
+        "conv2": (2_416, (16, 10, 10)),
+        "pool2": (0, (16, 5, 5)),
+        "head.layers.0": (48_120, (120,)),
+        "head.layers.1": (10_164, (84,)),
+        "head.layers.2": (850, (10,)),
+    }
+    # layers, activation; filters, kernel, stride of two convolutions; kernel, stride of two
+    # poolings; two widths
+    assert len(found.architecture) == 2 + 2 * 3 + 2 * 2 + 2
+    assert found.training == {
+        "optimizer": "SGD",
+        "lr": 0.1,
+        "momentum": 0.9,
+        "batch_size": 64,
+        "epochs": 10,
+    }
+    assert "16 x 10 x 10" in found and "weight 16 x 6 x 5 x 5 + bias 16" in found
+
+
+def test_summary_names_what_each_kind_of_layer_has_chosen():
+    model = nn.Sequential(
+        nn.Conv2d(2, 8, 3, padding=1, bias=False),
+        nn.BatchNorm2d(8, momentum=0.2),
+        nn.LeakyReLU(negative_slope=0.1),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.3),
+        nn.Linear(32, 16),
+        tg.tanh,
+        nn.Linear(16, 4),
+    )
+    found = model.summary(optimizer="SGD", lr=0.1, loss=nn.functional.cross_entropy)
+    assert found.architecture == {
+        "layers": 4,
+        "layers.7.activation": "tanh",
+        "layers.0.filters": 8,
+        "layers.0.kernel_size": (3, 3),
+        "layers.0.stride": (1, 1),
+        "layers.0.padding": (1, 1),
+        "layers.0.bias": False,
+        "layers.1.momentum": 0.2,
+        "layers.2.activation": "leaky_relu",
+        "layers.2.negative_slope": 0.1,
+        "layers.3.kernel_size": (2, 2),
+        "layers.3.stride": (2, 2),
+        "layers.5.p": 0.3,
+        "layers.6.units": 16,
+    }
+    assert found.training == {"optimizer": "SGD", "lr": 0.1, "loss": "cross_entropy"}
+    assert found.biases == 8 + 16 + 4 and found.layers[1].parameters == 16
+    assert nn.McCullochPitts(3, 2, [1]).summary().architecture["threshold"] == 2
+    table = nn.Sequential(nn.Embedding(10, 4), nn.Linear(4, 1))
+    assert table.summary((7,), input_dtype=np.int64).layers[0].output_shape == (7, 4)
+
+
+def test_summary_leaves_the_model_as_it_was():
+    """Modes, numbers, generators, gradients and attributes; also when the input does not fit."""
+    model = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5, rng=0), nn.Linear(3, 2, rng=0))
+    model[1].eval()
+    state, twin = model.state_dict(), nn.Dropout(0.5, rng=0)
+    attributes = [set(vars(module)) for _, module in model.named_modules()]
+    modes = [module.training for _, module in model.named_modules()]
+    assert model.summary((3,)).layers[-1].output_shape == (2,)
+    with pytest.raises(ShapeError, match="in Sequential.*layers.0.BatchNorm1d|layers.0"):
+        model.summary((4,))
+    with pytest.raises(ShapeError, match="summary: input_shape=.*one sample, without the batch"):
+        model.summary((0, 3))
+    assert [set(vars(module)) for _, module in model.named_modules()] == attributes
+    assert [module.training for _, module in model.named_modules()] == modes
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, state[name])
+    assert all(p.grad is None for p in model.parameters())
+    x = tg.ones((5, 3))
+    np.testing.assert_array_equal(model[1].train()(x).data, twin(x).data)
+
+
+def test_summary_counts_a_layer_that_is_used_twice_once():
+    layer = nn.Linear(3, 3)
+    found = nn.Sequential(layer, nn.Tanh(), layer).summary((3,))
+    assert found.parameters == 12 and found.architecture["layers"] == 1
+    layer.weight.requires_grad = False
+    assert nn.Sequential(layer).summary().trainable == 3
+    assert "9 of them without gradient" in nn.Sequential(layer).summary()
+
+
+def test_summary_takes_what_a_module_of_ones_own_holds():
+    """Numbers and words are choices, whatever the attributes are called; None can be chosen too."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            self.hyperparameters = {"mine": 1}
+            self.depth, self.rates, self._secret = 3, (0.1, 0.2), 9
+            self.norm = nn.BatchNorm1d(2, momentum=None)
+
+    found = Net().summary()
+    assert found.architecture == {
+        "layers": 1,
+        "depth": 3,
+        "rates": (0.1, 0.2),
+        "norm.momentum": None,
+    }
+    again = pickle.loads(pickle.dumps(found))
+    assert (again, again.layers, again.parameters) == (found, found.layers, 4)
+
+
+def test_layer_outputs_are_those_of_the_layers_called_one_by_one():
+    model = nn.LeNet5(rng=0)
+    x = tg.rand(2, 1, 32, 32)
+    outputs = nn.layer_outputs(model, x)
+    first = tg.tanh(model.conv1(x))
+    np.testing.assert_array_equal(outputs["conv1"].data, model.conv1(x).data)
+    np.testing.assert_array_equal(outputs["pool1"].data, model.pool1(first).data)
+    np.testing.assert_array_equal(outputs[""].data, model(x).data)
+    assert "forward" not in vars(model.conv1)
 
 
 # ------------------------------------------------------------------------------------------ state

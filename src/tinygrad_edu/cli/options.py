@@ -7,7 +7,7 @@ import math
 from typing import Any, NoReturn
 
 from .info import info, version
-from .recipes import RECIPES
+from .recipes import MODELS, RECIPES
 from .train import ACTIVATIONS, OPTIMIZERS, train
 
 
@@ -43,9 +43,10 @@ def _add_train(commands: Any) -> None:
     command = commands.add_parser(
         "train",
         allow_abbrev=False,
-        help="train a multilayer perceptron and report its accuracy",
-        description="Train a multilayer perceptron. The weights that are kept are those of the "
-        "epoch with the lowest validation loss; the test part is looked at once, at the end.",
+        help="train a network and report its accuracy",
+        description="Train a multilayer perceptron or LeNet-5. The weights that are kept are those "
+        "of the epoch with the lowest validation loss; the test part is looked at once, at the "
+        "end.",
     )
     add = command.add_argument
     add(
@@ -56,13 +57,19 @@ def _add_train(commands: Any) -> None:
         help=f"{', '.join(RECIPES)} (default: digits, which come with the package)",
     )
     add("--root", metavar="DIR", help="the folder of the IDX files, for mnist and fashion_mnist")
+    add(
+        "--model",
+        choices=MODELS,
+        default="mlp",
+        metavar="NAME",
+        help="mlp, a multilayer perceptron, or lenet, LeNet-5, which reads images (default: mlp)",
+    )
     add("--hidden", type=_whole(1), nargs="+", metavar="N", help="sizes of the hidden layers")
     add(
         "--activation",
         choices=ACTIVATIONS,
-        default="relu",
         metavar="NAME",
-        help=f"{', '.join(ACTIVATIONS)} (default: relu)",
+        help=f"{', '.join(ACTIVATIONS)} (default: relu, for lenet gelu)",
     )
     add(
         "--optimizer",
@@ -123,6 +130,10 @@ def _checked(command: argparse.ArgumentParser) -> Any:
             )
         if arguments.shift and not recipe.images:
             command.error(f"--shift moves images, and {arguments.dataset} has points")
+        if arguments.model == "lenet" and not recipe.images:
+            command.error(f"--model lenet reads images, and {arguments.dataset} has points")
+        if arguments.model == "lenet" and arguments.hidden is not None:
+            command.error("--hidden is for --model mlp; the layers of lenet are given")
         return train(arguments)
 
     return run

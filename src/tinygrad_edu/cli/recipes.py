@@ -6,8 +6,9 @@ consulted.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,6 +32,7 @@ class Recipe:
     batch_size: int
     label_smoothing: float = 0.0
     shift: int = 0
+    activation: str = "relu"
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
     needs_root: bool = False
     images: bool = False
@@ -84,6 +86,19 @@ RECIPES = {
 }
 
 
+MODELS = ("mlp", "lenet")
+
+
+def recipe_for(name: str, model: str) -> Recipe:
+    """The recipe of a data set for a model of `MODELS`. LeNet-5 has no hidden layers to choose, and
+    learns more in an epoch."""
+    recipe = RECIPES[name]
+    if model == "mlp":
+        return recipe
+    batch_size = 64 if recipe.needs_root else 32
+    return replace(recipe, hidden=(), activation="gelu", epochs=10, batch_size=batch_size)
+
+
 @dataclass(frozen=True)
 class Parts:
     """The three parts, the number of classes, and in words where the test part comes from."""
@@ -93,6 +108,26 @@ class Parts:
     test: ArrayDataset
     classes: int
     note: str
+
+
+def images_for_lenet(parts: Parts) -> Parts:
+    """The parts with images (n, 1, side, side) that LeNet-5 reads: of 28 x 28 or 32 x 32 points, or
+    smaller ones whose points are repeated to make 32 x 32. Raises DataError for other sizes."""
+
+    def images(part: ArrayDataset) -> ArrayDataset:
+        flat, labels = part.arrays
+        side = math.isqrt(flat.shape[1])
+        if side * side != flat.shape[1] or (side != 28 and 32 % side):
+            raise DataError(
+                f"lenet reads square images of 28 x 28 or 32 x 32, or of a side that 32 is a "
+                f"multiple of; these have {flat.shape[1]} points. Use --model mlp.",
+                code="unexpected-shape",
+            )
+        times = 1 if side == 28 else 32 // side
+        square = flat.reshape(-1, 1, side, side).repeat(times, axis=2).repeat(times, axis=3)
+        return ArrayDataset(square, labels)
+
+    return replace(parts, train=images(parts.train), val=images(parts.val), test=images(parts.test))
 
 
 def load_parts(name: str, root: str | None) -> Parts:

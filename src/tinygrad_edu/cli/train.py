@@ -20,7 +20,7 @@ from ..metrics import accuracy, confusion_matrix
 from ..random import manual_seed
 from ..tensor import Tensor
 from ..train import Run, fit
-from .recipes import RECIPES, Parts, load_parts
+from .recipes import Parts, images_for_lenet, load_parts, recipe_for
 
 ACTIVATIONS = tuple(nn.activations.BY_NAME)
 
@@ -46,7 +46,11 @@ def train(arguments: argparse.Namespace) -> int:
     manual_seed(arguments.seed)
     parts = load_parts(arguments.dataset, arguments.root)
     n_in = parts.train.arrays[0].shape[1]
-    model = nn.MLP(n_in, [*arguments.hidden, parts.classes], activation=arguments.activation)
+    if arguments.model == "lenet":
+        parts = images_for_lenet(parts)
+        model: nn.Module = nn.LeNet5(parts.classes, activation=arguments.activation)
+    else:
+        model = nn.MLP(n_in, [*arguments.hidden, parts.classes], activation=arguments.activation)
     began = time.perf_counter()
     history = _fit(model, arguments, parts, out)
     seconds = time.perf_counter() - began
@@ -68,8 +72,8 @@ def train(arguments: argparse.Namespace) -> int:
 
 def _settle(arguments: argparse.Namespace) -> None:
     """Put the recipe's settings, and the optimizer's learning rate, where nothing was asked."""
-    recipe = RECIPES[arguments.dataset]
-    for name in ("hidden", "epochs", "batch_size", *OFF_AT_ZERO):
+    recipe = recipe_for(arguments.dataset, arguments.model)
+    for name in ("hidden", "activation", "epochs", "batch_size", *OFF_AT_ZERO):
         if getattr(arguments, name) is None:
             setattr(arguments, name, getattr(recipe, name))
     if arguments.lr is None:
@@ -135,12 +139,13 @@ def _result(
         "dataset": arguments.dataset,
         "examples": {name: len(part) for name, part in _named(parts)},
         "note": parts.note,
-        "inputs": parts.train.arrays[0].shape[1],
+        "inputs": int(np.prod(parts.train.arrays[0].shape[1:])),
         "classes": parts.classes,
+        "model": arguments.model,
         "hidden": list(arguments.hidden),
         "activation": arguments.activation,
         "parameters": sum(int(parameter.data.size) for parameter in model.parameters()),
-        "hyperparameters": hyperparameters(arguments),
+        "hyperparameters": hyperparameters(arguments, model),
         "optimizer": arguments.optimizer,
         "lr": arguments.lr,
         "batch_size": arguments.batch_size,
@@ -161,13 +166,17 @@ def _named(parts: Parts) -> list[tuple[str, Any]]:
     return [("train", parts.train), ("val", parts.val), ("test", parts.test)]
 
 
-def hyperparameters(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What was chosen and not learned, in two groups, counted; each layer's width is a choice."""
-    architecture = {
-        "hidden_layers": len(arguments.hidden),
-        "widths": list(arguments.hidden),
-        "activation": arguments.activation,
-    }
+def hyperparameters(arguments: argparse.Namespace, model: nn.Module) -> dict[str, Any]:
+    """What was chosen and not learned, in two groups, counted as `Module.summary` does: each
+    layer's width is a choice."""
+    architecture = model.summary().architecture
+    n_architecture = len(architecture)
+    if arguments.model == "mlp":
+        architecture = {
+            "hidden_layers": len(arguments.hidden),
+            "widths": list(arguments.hidden),
+            "activation": arguments.activation,
+        }
     training = {
         "optimizer": arguments.optimizer,
         **OPTIMIZERS[arguments.optimizer][1],
@@ -177,7 +186,6 @@ def hyperparameters(arguments: argparse.Namespace) -> dict[str, Any]:
         "epochs": arguments.epochs,
         **{name: getattr(arguments, name) for name in OFF_AT_ZERO if getattr(arguments, name)},
     }
-    n_architecture = len(architecture) - 1 + len(arguments.hidden)
     return {
         "count": n_architecture + len(training),
         "architecture_count": n_architecture,
@@ -190,6 +198,10 @@ def hyperparameters(arguments: argparse.Namespace) -> dict[str, Any]:
 def _summary(result: dict[str, Any], parts: Parts) -> str:
     examples, chosen = result["examples"], result["hyperparameters"]
     layers = " -> ".join(map(str, [result["inputs"], *result["hidden"], result["classes"]]))
+    widths = f"widths {' '.join(map(str, result['hidden']))}"
+    architecture = f"hidden layers {len(result['hidden'])}, {widths}"
+    if result["model"] == "lenet":
+        layers, architecture = "LeNet-5", "its layers, filters, kernels, strides and widths"
     training = ", ".join(
         f"{name.replace('_', ' ')} {value:g}"
         if isinstance(value, float)
@@ -203,8 +215,8 @@ def _summary(result: dict[str, Any], parts: Parts) -> str:
         f"network          {layers}, {result['activation']}",
         f"parameters       {result['parameters']:,} learned",
         f"hyperparameters  {chosen['count']} chosen",
-        f"  architecture   {chosen['architecture_count']}: hidden layers {len(result['hidden'])}, "
-        f"widths {' '.join(map(str, result['hidden']))}, activation {result['activation']}",
+        f"  architecture   {chosen['architecture_count']}: {architecture}, activation "
+        f"{result['activation']}",
         f"  training       {chosen['training_count']}: {training}",
         f"trained          {result['epochs']} epochs in {result['seconds']:.2f} s by "
         f"{result['kernels']} kernels{' for ' + result['isa'] if result['isa'] else ''} (threads: "

@@ -36,6 +36,7 @@ from .models import MLP, LeNet5
 from .module import Module
 from .neurons import McCullochPitts, Perceptron, PerceptronHistory, novikoff_bound
 from .normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from .summary import LayerSummary, Summary, layer_outputs
 
 __all__ = [
     "AvgPool2d",
@@ -56,6 +57,7 @@ __all__ = [
     "KLDivLoss",
     "L1Loss",
     "LayerNorm",
+    "LayerSummary",
     "LeNet5",
     "LeakyReLU",
     "Linear",
@@ -78,8 +80,10 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Step",
+    "Summary",
     "Tanh",
     "functional",
     "init",
+    "layer_outputs",
     "novikoff_bound",
 ]

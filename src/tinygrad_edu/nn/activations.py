@@ -25,9 +25,16 @@ class _Activation(Weightless):
     def forward(self, x: Any) -> Any:
         return type(self).function(x, **self.params)
 
-    def extra_repr(self) -> str:
+    def _chosen(self) -> dict[str, Any]:
+        """The parameters that are not at their defaults."""
         usual = inspect.signature(type(self)).parameters
-        return ", ".join(f"{k}={v!r}" for k, v in self.params.items() if v != usual[k].default)
+        return {k: v for k, v in self.params.items() if v != usual[k].default}
+
+    def hyperparameters(self) -> dict[str, Any]:
+        return {"activation": type(self).function.__name__, **self._chosen()}
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{k}={v!r}" for k, v in self._chosen().items())
 
 
 class ReLU(_Activation):

@@ -73,6 +73,14 @@ class Conv2d(Module):
             x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
 
+    def hyperparameters(self) -> dict[str, Any]:
+        chosen: dict[str, Any] = {"filters": self.weight.shape[0]}
+        chosen |= {"kernel_size": self.kernel_size, "stride": self.stride}
+        for name, usual in {"padding": (0, 0), "dilation": (1, 1), "groups": 1}.items():
+            if getattr(self, name) != usual:
+                chosen[name] = getattr(self, name)
+        return chosen if self.bias is not None else chosen | {"bias": False}
+
     def extra_repr(self) -> str:
         n_out, per_group = self.weight.shape[:2]
         text = f"{per_group * self.groups}, {n_out}, kernel_size={self.kernel_size}"
@@ -83,7 +91,17 @@ class Conv2d(Module):
         return text + ("" if self.bias is not None else ", bias=False")
 
 
-class MaxPool2d(Weightless):
+class _Pool2d(Weightless):
+    kernel_size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+    def hyperparameters(self) -> dict[str, Any]:
+        chosen = {"kernel_size": self.kernel_size, "stride": self.stride}
+        return chosen if self.padding == (0, 0) else chosen | {"padding": self.padding}
+
+
+class MaxPool2d(_Pool2d):
     """The largest entry in each window, which moves by its own size unless `stride` says otherwise;
     see `functional.max_pool2d`."""
 
@@ -104,7 +122,7 @@ class MaxPool2d(Weightless):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AvgPool2d(Weightless):
+class AvgPool2d(_Pool2d):
     """The mean of each window, which moves by its own size unless `stride` says otherwise; see
     `functional.avg_pool2d`."""
 

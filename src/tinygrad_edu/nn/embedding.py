@@ -39,5 +39,8 @@ class Embedding(Module):
     def forward(self, indices: Operand) -> Tensor:
         return embedding(self.weight, indices)
 
+    def hyperparameters(self) -> dict[str, Any]:
+        return {"units": self.weight.shape[1]}
+
     def extra_repr(self) -> str:
         return ", ".join(map(str, self.weight.shape))

@@ -53,6 +53,14 @@ class Linear(Module):
     def forward(self, x: Operand) -> Tensor:
         return linear(x, self.weight, self.bias, activation=self.activation)
 
+    def hyperparameters(self) -> dict[str, Any]:
+        chosen: dict[str, Any] = {"units": self.weight.shape[0]}
+        if self.bias is None:
+            chosen["bias"] = False
+        if self.activation:
+            chosen["activation"] = self.activation
+        return chosen
+
     def extra_repr(self) -> str:
         n_out, n_in = self.weight.shape
         bias = "" if self.bias is not None else ", bias=False"
@@ -82,6 +90,14 @@ class Sequential(Module):
         for layer in self.layers:
             x = layer(x)
         return x
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """The plain functions among the layers; the Modules speak for themselves."""
+        return {
+            f"layers.{i}.activation": getattr(layer, "__name__", type(layer).__name__)
+            for i, layer in enumerate(self.layers)
+            if not isinstance(layer, Module)
+        }
 
     def __len__(self) -> int:
         return len(self.layers)

@@ -10,12 +10,11 @@ import numpy as np
 from ..errors import ArgumentError, ShapeError
 from ..kernels.matrix import ACTIVATION_CODES
 from ..ops.arrange import pad
-from ..ops.pooling import avg_pool2d
 from ..ops.shape import flatten
 from ..random import generator
 from ..tensor import Tensor
 from .activations import BY_NAME
-from .convolution import Conv2d
+from .convolution import AvgPool2d, Conv2d
 from .layers import Linear, _check_sizes
 from .module import Module
 
@@ -68,6 +67,10 @@ class MLP(Module):
                 x = self._between(x)
         return self.layers[-1](x)
 
+    def hyperparameters(self) -> dict[str, Any]:
+        """One activation for all hidden layers, where there are any."""
+        return {"activation": self.activation} if len(self.layers) > 1 else {}
+
 
 class LeNet5(Module):
     """The network that read handwritten digits in 1998: two convolutions, each averaged down by
@@ -92,7 +95,9 @@ class LeNet5(Module):
         _check_activation("LeNet5", activation)
         rng = generator(rng)
         self.conv1 = Conv2d(1, 6, 5, dtype=dtype, rng=rng)
+        self.pool1 = AvgPool2d(2)
         self.conv2 = Conv2d(6, 16, 5, dtype=dtype, rng=rng)
+        self.pool2 = AvgPool2d(2)
         self.head = MLP(16 * 5 * 5, [120, 84, n_classes], activation, dtype=dtype, rng=rng)
         self.activation = activation
 
@@ -106,8 +111,8 @@ class LeNet5(Module):
         if x.shape[-1] == 28:
             x = pad(x, pad_width=((0, 0), (0, 0), (2, 2), (2, 2)))
         between = BY_NAME[self.activation]
-        for layer in (self.conv1, self.conv2):
-            x = avg_pool2d(between(layer(x)), 2)
+        x = self.pool1(between(self.conv1(x)))
+        x = self.pool2(between(self.conv2(x)))
         return self.head(flatten(x, 1))
 
 

@@ -16,6 +16,7 @@ from ..errors import DtypeError, ForwardError, ShapeError, TinygradEduError, Unk
 from ..notebook import table
 from ..tensor import Tensor
 from ..writes import mark_written
+from .summary import Summary, summarize
 
 if TYPE_CHECKING:
     from ..payloads import Forward, P, R, WithAxes
@@ -152,42 +153,54 @@ class Module:
 
     # -------------------------------------------------------------------------------------- reading
 
-    def _summary_rows(self) -> list[tuple[str, str, str, int]]:
-        """(path, layer, shapes of its own parameters, how many) for each layer that has some, or
-        has no layers within."""
-        rows = []
-        for path, module in self.named_modules():
-            own = [
-                (n, t)
-                for n, v in vars(module).items()
-                for n, t in _within(n, v)
-                if isinstance(t, Tensor) and n.split(".")[0] not in module.buffers
-            ]
-            if own or not any(True for _ in module.named_children()):
-                layer = repr(module).split("\n")[0]
-                shapes = ", ".join(f"{name} {tensor.shape}" for name, tensor in own)
-                rows.append((path or "(this)", layer, shapes, sum(t.size for _, t in own)))
-        return rows
+    def hyperparameters(self) -> dict[str, Any]:
+        """{name: value} of what was chosen in this layer itself, for `summary`.
 
-    def _parameter_count(self) -> str:
-        return f"{sum(p.size for p in self.parameters()):,} parameters"
+        By default every public attribute that is a number, a word or a tuple of them; a layer that
+        knows better overrides it. The widths that a layer was given are `units` (or `filters`).
+        """
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if not name.startswith("_") and name != "training" and _is_setting(value)
+        }
 
-    def summary(self) -> str:
-        """A table of the layers: path, layer, shapes of its own parameters, how many; and the
-        sum."""
-        rows = self._summary_rows()
-        widths = [max((len(str(row[i])) for row in rows), default=0) for i in range(4)]
-        lines = [
-            f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]},}"
-            for a, b, c, d in rows
-        ]
-        return "\n".join([*lines, self._parameter_count()])
+    def summary(
+        self,
+        input_shape: Any = None,
+        *,
+        input_dtype: Any = None,
+        optimizer: Any = None,
+        **training: Any,
+    ) -> Summary:
+        """How many parameters, how many hyperparameters, and which: a text with numbers.
+
+        input_shape: the shape of one sample without the batch, such as (1, 28, 28); with it the
+        shape of every layer's output is shown, found by running one sample of zeros of
+        `input_dtype` (by default that of the first parameter). The model is left as it was.
+        optimizer: the optimizer, or its name; other keyword arguments (`batch_size=64, epochs=10`)
+        are further hyperparameters of training.
+        Returns a `Summary`, a str with `parameters`, `weights`, `biases`, `layers`, `architecture`,
+        `training` and `hyperparameters`; what is counted is stated in `nn/summary.py`.
+        Raises ShapeError for an input shape that cannot be, and whatever the model raises on it.
+        """
+        return summarize(self, input_shape, input_dtype, optimizer, training)
 
     def _repr_html_(self) -> str:
         """The summary, for notebooks."""
-        rows = [(*row[:3], f"{row[3]:,}") for row in self._summary_rows()]
+        summary = self.summary()
+        rows = [
+            (
+                layer.path or "(this)",
+                layer.layer,
+                ", ".join(f"{name} {shape}" for name, shape in layer.shapes.items()),
+                f"{layer.parameters:,}",
+            )
+            for layer in summary.layers
+        ]
         header = ("path", "layer", "shapes", "parameters")
-        return table(rows, type(self).__name__, header, footer=self._parameter_count())
+        footer = f"{summary.parameters:,} parameters"
+        return table(rows, type(self).__name__, header, footer=footer)
 
     def extra_repr(self) -> str:
         """What stands between the parentheses of the repr of a layer without children."""
@@ -223,3 +236,9 @@ def _within(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield from _within(f"{name}.{key}", inner)
+
+
+def _is_setting(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(isinstance(inner, (str, int, float, np.number)) for inner in value)
+    return isinstance(value, (str, int, float, np.number))

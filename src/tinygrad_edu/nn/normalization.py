@@ -74,6 +74,10 @@ class _BatchNorm(Module):
             1.0 if self.num_batches_tracked is None else 1 / (self.num_batches_tracked.item() + 1)
         )
 
+    def hyperparameters(self) -> dict[str, Any]:
+        chosen = {"eps": self.eps} if self.eps != 1e-5 else {}
+        return chosen if self.momentum == 0.1 else chosen | {"momentum": self.momentum}
+
     def extra_repr(self) -> str:
         text = f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"
         text += "" if self.weight is not None else ", affine=False"
@@ -126,6 +130,9 @@ class LayerNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def hyperparameters(self) -> dict[str, Any]:
+        return {"eps": self.eps} if self.eps != 1e-5 else {}
 
     def extra_repr(self) -> str:
         text = f"{self.normalized_shape}, eps={self.eps}"

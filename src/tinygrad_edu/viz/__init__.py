@@ -8,11 +8,28 @@ from typing import Any
 
 from .figure import COLORS, MARKERS, new_figure
 
-__all__ = ["COLORS", "MARKERS", "boundary", "curves", "graph", "new_figure"]
+__all__ = [
+    "COLORS",
+    "MARKERS",
+    "boundary",
+    "curves",
+    "feature_maps",
+    "filters",
+    "graph",
+    "image_grid",
+    "new_figure",
+]
 
 # name: the file that it lives in. No file has the name of a function here: importing the file would
 # put the module in the function's place.
-_WITHIN: dict[str, str] = {"boundary": "regions", "curves": "training", "graph": "drawing"}
+_WITHIN: dict[str, str] = {
+    "boundary": "regions",
+    "curves": "training",
+    "feature_maps": "images",
+    "filters": "images",
+    "graph": "drawing",
+    "image_grid": "images",
+}
 
 
 def __getattr__(name: str) -> Any:
