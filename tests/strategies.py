@@ -10,8 +10,11 @@ from tinygrad_edu.op import OPS
 from tinygrad_edu.testing import lay_out
 from tinygrad_edu.testing.strategies import MARGIN, broadcastable_shapes, layouts, numbers, seeds
 
-# Kinks that lie on a curve between two inputs, which no list of points to avoid can describe.
-NEAR_KINK = {"hinge_loss": lambda x, t: np.abs(x * t - 1) < MARGIN}
+# Kinks that lie on a curve between several inputs, which no list of points to avoid can describe.
+NEAR_KINK = {
+    "hinge_loss": lambda x, t: np.abs(x * t - 1) < MARGIN,
+    "linear": lambda x, weight, bias: np.abs(x @ weight.T + bias) < MARGIN,  # that of its relu
+}
 
 
 def rows(choose=lambda op: True) -> list:

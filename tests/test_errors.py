@@ -37,6 +37,7 @@ WITHOUT_CODE = {
     "KeyboardInterrupt": "Ctrl-C, passed on",
     "MemoryError": "the machine's, not the caller's, mistake",
     "ValueError": "History.load, which catches it a line below",
+    "_Reached": "the way out of a forward once the layer that is looked at has run, caught there",
 }
 # Functions that make an error for their caller to raise: checked where they make it.
 MAKERS = {"self._unfit", "explain", "named", "error"}

@@ -260,6 +260,50 @@ def test_loading_is_whole_or_not_at_all(change, error, words):
         np.testing.assert_array_equal(array, before[name])
 
 
+# ----------------------------------------------------------------------------------------- hooks
+
+
+def test_a_forward_hook_sees_inputs_and_output_until_it_is_removed():
+    model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.ReLU())
+    before = vars(model.layers[0]).copy()
+    seen = []
+    handle = model.layers[0].register_forward_hook(lambda *given: seen.append(given))
+    x = tg.ones((1, 2))
+    out = model(x)
+    ((module, inputs, output),) = seen
+    assert module is model.layers[0] and inputs == (x,)
+    np.testing.assert_array_equal(tg.relu(output).data, out.data)
+    handle.remove()
+    handle.remove()
+    model(x)
+    assert len(seen) == 1 and vars(model.layers[0]) == before
+
+
+def test_hooks_run_in_order_and_may_replace_the_output():
+    layer = nn.ReLU()
+    handles = [
+        layer.register_forward_hook(lambda _m, _x, out: out + 1),
+        layer.register_forward_hook(lambda _m, _x, out: out * 10),
+    ]
+    assert layer(tg.tensor(2.0)).item() == 30 and nn.ReLU()(tg.tensor(2.0)).item() == 2
+    handles[0].remove()
+    assert layer(tg.tensor(2.0)).item() == 20
+
+
+def test_a_hook_that_removes_itself_does_not_disturb_the_others():
+    layer, ran = nn.ReLU(), []
+    first = layer.register_forward_hook(lambda *_: (ran.append("first"), first.remove())[1])
+    layer.register_forward_hook(lambda *_: ran.append("second"))
+    layer(tg.tensor(1.0))
+    layer(tg.tensor(1.0))
+    assert ran == ["first", "second", "second"]
+
+
+def test_a_hook_that_is_no_function_is_refused():
+    with pytest.raises(TypeError, match="cannot be called"):
+        nn.ReLU().register_forward_hook(3)
+
+
 # ----------------------------------------------------------------------------------------- errors
 
 

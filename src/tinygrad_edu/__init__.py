@@ -77,7 +77,17 @@ __version__ = "0.1.0"
 globals().update({name: op.function for name, op in OPS.items() if op.public})
 
 # What costs an import is imported when it is first asked for: rooms, and names in them.
-_ROOMS = ("compiler", "data", "distances", "metrics", "scalar", "testing", "train", "viz")
+_ROOMS = (
+    "compiler",
+    "data",
+    "distances",
+    "explain",
+    "metrics",
+    "scalar",
+    "testing",
+    "train",
+    "viz",
+)
 _WITHIN = {
     **dict.fromkeys(("load", "save"), "serialization"),
     **dict.fromkeys(

@@ -6,6 +6,7 @@ types of the rows themselves are written by `ops/surface.py`, in these words.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
 import numpy as np
@@ -37,6 +38,8 @@ R = TypeVar("R", covariant=True)
 
 class Forward(Protocol[P, R]):
     """What makes a module callable: a call takes and gives what `forward` takes and gives."""
+
+    _forward_hooks: Mapping[int, Callable[..., Any]]
 
     def forward(self, *inputs: P.args, **kwargs: P.kwargs) -> R: ...
 

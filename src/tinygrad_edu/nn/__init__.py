@@ -33,7 +33,7 @@ from .losses import (
     NLLLoss,
 )
 from .models import MLP, LeNet5
-from .module import Module
+from .module import HookHandle, Module
 from .neurons import McCullochPitts, Perceptron, PerceptronHistory, novikoff_bound
 from .normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 from .summary import LayerSummary, Summary, layer_outputs
@@ -53,6 +53,7 @@ __all__ = [
     "GELU",
     "Hardtanh",
     "HingeLoss",
+    "HookHandle",
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",

@@ -7,12 +7,20 @@ not trained.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DtypeError, ForwardError, ShapeError, TinygradEduError, UnknownNameError
+from ..errors import (
+    CallError,
+    DtypeError,
+    ForwardError,
+    ShapeError,
+    TinygradEduError,
+    UnknownNameError,
+)
 from ..notebook import table
 from ..tensor import Tensor
 from ..writes import mark_written
@@ -20,6 +28,24 @@ from .summary import Summary, summarize
 
 if TYPE_CHECKING:
     from ..payloads import Forward, P, R, WithAxes
+
+_keys = itertools.count()
+
+
+class HookHandle:
+    """What `register_forward_hook` returns: `remove()` takes the hook away again."""
+
+    def __init__(self, module: Module, key: int) -> None:
+        self._module, self._key = module, key
+
+    def remove(self) -> None:
+        """Take the hook away; a second time does nothing."""
+        hooks = dict(self._module._forward_hooks)
+        hooks.pop(self._key, None)
+        if hooks:
+            self._module._forward_hooks = hooks
+        else:  # back to the class's empty one: the module is as if it had never had a hook
+            vars(self._module).pop("_forward_hooks", None)
 
 
 class Module:
@@ -30,16 +56,39 @@ class Module:
 
     buffers: tuple[str, ...] = ()
     training: bool = True
+    _forward_hooks: Mapping[int, Callable[..., Any]] = {}
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         raise ForwardError(f"{type(self).__name__} has no forward method: define forward(self, x).")
 
     def __call__(self: Forward[P, R], *inputs: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return self.forward(*inputs, **kwargs)
+            out = self.forward(*inputs, **kwargs)
+            if self._forward_hooks:
+                for hook in self._forward_hooks.values():
+                    changed = hook(self, inputs, out)
+                    out = out if changed is None else changed
+            return out
         except TinygradEduError as error:
             Module._locate(self, error)  # type: ignore[arg-type]
             raise
+
+    def register_forward_hook(self, hook: Callable) -> HookHandle:
+        """Call `hook(module, inputs, output)` after each forward of this module; what it returns,
+        if not None, takes the place of the output. inputs: the tuple of positional arguments.
+
+        Hooks run in the order in which they were registered, until `remove()` of the handle that
+        comes back. Raises TypeError for a hook that cannot be called.
+        """
+        if not callable(hook):
+            raise CallError(
+                f"register_forward_hook: {hook!r} cannot be called: expected a function of "
+                "(module, inputs, output)."
+            )
+        key = next(_keys)
+        # a new dict each time: a forward that is running goes on over the one that it began with
+        self._forward_hooks = {**self._forward_hooks, key: hook}
+        return HookHandle(self, key)
 
     def _locate(self, error: Any) -> None:
         """Extend the message of an error by the path of the layer that it happened in."""

@@ -15,8 +15,7 @@ Three conventions make them countable:
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,34 +122,20 @@ def layer_outputs(model: Any, *inputs: Any) -> dict[str, Any]:
     """
     outputs: dict[str, Any] = {}
     modules = dict(model.named_modules())
-    with _watched(modules, lambda path, output: outputs.setdefault(path, output)):
-        model(*inputs)
-    return {path: outputs[path] for path in modules if path in outputs}
 
+    def keep(path: str) -> Callable[..., None]:
+        def hook(_module: Any, _inputs: Any, output: Any) -> None:
+            outputs.setdefault(path, output)
 
-@contextmanager
-def _watched(modules: dict[str, Any], saw: Callable[[str, Any], Any]) -> Iterator[None]:
-    """While the block runs, `saw(path, output)` is called for each output of the modules. It stands
-    in each instance's own `forward`, in front of the class's, and leaves no trace."""
+        return hook
 
-    def watching(path: str, forward: Callable) -> Callable:
-        def watched(*inputs: Any, **kwargs: Any) -> Any:
-            output = forward(*inputs, **kwargs)
-            saw(path, output)
-            return output
-
-        return watched
-
-    before = {path: vars(module).get("forward") for path, module in modules.items()}
+    hooks = [module.register_forward_hook(keep(path)) for path, module in modules.items()]
     try:
-        for path, module in modules.items():
-            module.forward = watching(path, module.forward)
-        yield
+        model(*inputs)
     finally:
-        for path, module in modules.items():
-            vars(module).pop("forward", None)
-            if before[path] is not None:
-                module.forward = before[path]
+        for hook in hooks:
+            hook.remove()
+    return {path: outputs[path] for path in modules if path in outputs}
 
 
 def _output_shapes(

@@ -12,23 +12,27 @@ __all__ = [
     "COLORS",
     "MARKERS",
     "boundary",
+    "confusion_matrix",
     "curves",
     "feature_maps",
     "filters",
     "graph",
     "image_grid",
     "new_figure",
+    "read_image",
+    "roc",
+    "save_image",
 ]
 
 # name: the file that it lives in. No file has the name of a function here: importing the file would
 # put the module in the function's place.
 _WITHIN: dict[str, str] = {
+    **dict.fromkeys(("feature_maps", "filters", "image_grid"), "images"),
+    **dict.fromkeys(("confusion_matrix", "roc"), "confusion"),
+    **dict.fromkeys(("read_image", "save_image"), "files"),
     "boundary": "regions",
     "curves": "training",
-    "feature_maps": "images",
-    "filters": "images",
     "graph": "drawing",
-    "image_grid": "images",
 }
 
 
