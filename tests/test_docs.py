@@ -12,6 +12,7 @@ import pytest
 import tables
 
 import tinygrad_edu
+from tinygrad_edu import viz
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))
@@ -70,6 +71,7 @@ def test_each_example_proves_its_claims_and_draws_its_pictures(example, tmp_path
     pictures = list((tmp_path / "new").iterdir())
     assert pictures and all(path.suffix == ".png" for path in pictures)
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+    assert all(viz.read_image(path).std() > 0.02 for path in pictures), "an empty picture"
 
 
 def test_without_matplotlib_an_example_says_what_to_install(tmp_path):

@@ -69,6 +69,7 @@ def _figure_class() -> Any:
                 return super().add_subplot(*args, **kwargs)
 
         def suptitle(self, t: str, **kwargs: Any) -> Any:
-            return super().suptitle(t, **{"size": 15, **kwargs})
+            with library.rc_context({"figure.titlesize": 15}):
+                return super().suptitle(t, **kwargs)
 
     return Figure
