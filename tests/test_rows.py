@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from strategies import as_function, call, differentiable, elementwise, name, rows, samples
 
 import tinygrad_edu as tg
-from tinygrad_edu import op as op_module
+from tinygrad_edu import row as row_module
 from tinygrad_edu.domains import Reals, cases
 from tinygrad_edu.testing import gradcheck, gradgradcheck
 
@@ -189,17 +189,17 @@ def test_the_underscore_in_a_formula_is_honest(op, formula):
 @pytest.mark.parametrize(
     "make, what",
     [
-        (op_module.unary, "domain"),
-        (op_module.binary, "domain"),
-        (op_module.row, "domain"),
-        (op_module.variadic, "domain"),
-        (lambda *a, **k: op_module.row(*a, domain=Reals(0, 1), **k), "cases"),
+        (row_module.unary, "domain"),
+        (row_module.binary, "domain"),
+        (row_module.row, "domain"),
+        (row_module.variadic, "domain"),
+        (lambda *a, **k: row_module.row(*a, domain=Reals(0, 1), **k), "cases"),
     ],
 )
 def test_a_row_that_cannot_be_tested_says_what_to_add_and_where(make, what):
     with pytest.raises(ValueError, match=rf"softsign: .*{what}=.*domains\.py"):
         make("softsign", lambda x: x, vjp=None)
-    assert "softsign" not in op_module.OPS
+    assert "softsign" not in row_module.OPS
 
 
 def test_every_row_has_somewhere_to_be_tested():
@@ -214,13 +214,13 @@ def test_every_row_has_somewhere_to_be_tested():
 
 def test_a_row_of_a_known_name_is_refused():
     with pytest.raises(ValueError, match="row of this name"):
-        op_module.unary("tanh", np.tanh, vjp=None, domain=Reals(0, 1))
+        row_module.unary("tanh", np.tanh, vjp=None, domain=Reals(0, 1))
 
 
 def test_a_new_row_is_function_method_and_gradient(monkeypatch):
     """What CONTRIBUTING promises: a row is all that it takes."""
-    monkeypatch.setattr(op_module, "OPS", {})
-    softsign = op_module.unary(
+    monkeypatch.setattr(row_module, "OPS", {})
+    softsign = row_module.unary(
         "softsign",
         lambda x: x / (1 + np.abs(x)),
         vjp=lambda g, _out, x: g / tg.square(1 + tg.abs(x)),

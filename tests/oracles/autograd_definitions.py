@@ -19,6 +19,7 @@ import autograd.numpy as anp
 import numpy as np
 from autograd.scipy import special
 
+from tinygrad_edu.ops.arrange import widths
 from tinygrad_edu.ops.shape import Here
 
 
@@ -32,6 +33,12 @@ def reduced(formula):
         return {"mean": anp.mean, "sum": anp.sum, "none": lambda losses: losses}[reduction](each)
 
     return loss
+
+
+def pad(x, pad_width, mode, constant_values):
+    """autograd knows no {axis: pair}."""
+    pairs = widths(pad_width, x.ndim)
+    return anp.pad(x, pairs, mode, constant_values=constant_values) if pairs else x * 1.0
 
 
 def sigmoid(x):
@@ -281,6 +288,7 @@ DEFINITIONS = {
     "take_along_axis": take_along_axis,
     "where": where,
     "broadcast_to": lambda x, shape: x + np.zeros(shape),
+    "pad": pad,
     "flip": rearranged(np.flip),
     "roll": rearranged(np.roll),
     "tile": rearranged(np.tile),
