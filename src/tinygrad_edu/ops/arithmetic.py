@@ -98,8 +98,9 @@ minimum = binary(
 
 
 def share(g, x, y):
-    """What x gets of the gradient against y: all above, nothing below, half of it at a tie."""
-    return where(x == y, 0.5 * g, where(x > y, g, 0))
+    """What x gets of the gradient against y: all above, nothing below, half of it at a tie (and
+    beside a NaN), so that the two parts always sum to g."""
+    return where(x > y, g, where(x < y, 0, 0.5 * g))
 
 
 def nothing(g):
@@ -107,11 +108,19 @@ def nothing(g):
     return where(False, g, 0)
 
 
+def over_square(v, x, y):
+    """v / (x**2 + y**2) without the overflow of a square, and 0 at the origin."""
+    r = hypot(x, y)
+    nonzero = where(r == 0, 1, r)
+    return where(r == 0, 0, v / nonzero / nonzero)
+
+
 arctan2 = binary(
     "arctan2", np.arctan2, scalar=math.atan2,
     doc="The angle of the point (y, x), in [-pi, pi]: the first argument is the ordinate.",
-    vjp=(lambda g, _out, x, y: g * y / (x * x + y * y),
-         lambda g, _out, x, y: -g * x / (x * x + y * y)), domain=Reals(0.5, 4))
+    vjp=(lambda g, _out, x, y: g * over_square(y, x, y),
+         lambda g, _out, x, y: -g * over_square(x, x, y)),
+    domain=Reals(0.5, 4), kinks="0 at the origin")
 hypot = binary(
     "hypot", np.hypot, scalar=math.hypot,
     doc="sqrt(x**2 + y**2).",
