@@ -156,7 +156,7 @@ def test_normalisation_keeps_the_dtype(dtype):
 
 def test_embedding_chooses_rows_and_adds_up_their_gradients():
     weight = tg.Tensor(np.arange(6.0).reshape(3, 2), requires_grad=True)
-    out = tg.embedding(weight, np.array([[2, 0], [2, 2]]))
+    out = tg.embedding(np.array([[2, 0], [2, 2]]), weight)
     np.testing.assert_array_equal(out.data, [[[4, 5], [0, 1]], [[4, 5], [4, 5]]])
     out.sum().backward()
     np.testing.assert_array_equal(weight.grad.data, [[1, 1], [0, 0], [3, 3]])
@@ -165,14 +165,14 @@ def test_embedding_chooses_rows_and_adds_up_their_gradients():
 @pytest.mark.parametrize("index", [-1, 3])
 def test_embedding_refuses_an_index_outside(index):
     with pytest.raises(IndexError, match=rf"index {index}.*rows 0 to 2"):
-        tg.embedding(np.ones((3, 2)), np.array([0, index]))
+        tg.embedding(np.array([0, index]), np.ones((3, 2)))
 
 
 def test_embedding_refuses_swapped_and_misshapen_arguments():
-    with pytest.raises(DtypeError, match=r"embedding\(weight, indices\)"):
-        tg.embedding(np.array([0]), np.ones((3, 2)))
+    with pytest.raises(DtypeError, match=r"embedding\(indices, weight\)"):
+        tg.embedding(np.ones((3, 2)), np.array([0]))
     with pytest.raises(ShapeError, match=r"weight \(3,\)"):
-        tg.embedding(np.ones(3), np.array([0]))
+        tg.embedding(np.array([0]), np.ones(3))
 
 
 # ------------------------------------------------------------------------------------------ layers

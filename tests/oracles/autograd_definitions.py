@@ -302,7 +302,7 @@ DEFINITIONS = {
     "outer": lambda x, y: anp.reshape(x, (-1, 1)) * anp.reshape(y, (1, -1)),
     "contract": lambda x, y, subscripts=",->": anp.einsum(subscripts, x, y),
     "linear": linear,
-    "embedding": lambda weight, indices: weight[indices],
+    "embedding": lambda indices, weight: weight[indices],
     # images
     "conv2d": conv2d,
     "conv2d_input": conv2d_input,

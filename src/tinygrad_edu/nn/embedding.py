@@ -37,7 +37,7 @@ class Embedding(Module):
         self.weight = Tensor(first, requires_grad=True)
 
     def forward(self, indices: Operand) -> Tensor:
-        return embedding(self.weight, indices)
+        return embedding(indices, self.weight)
 
     def hyperparameters(self) -> dict[str, Any]:
         return {"units": self.weight.shape[1]}

@@ -8,12 +8,12 @@ from ..row import row
 from .shape import Here, add_at
 
 
-def _embedding(weight, indices):
-    weight, indices = np.asarray(weight), np.asarray(indices)
+def _embedding(indices, weight):
+    indices, weight = np.asarray(indices), np.asarray(weight)
     if indices.dtype.kind not in "iu":
         raise DtypeError(f"embedding: indices of dtype {indices.dtype} into a weight of dtype "
-                         f"{weight.dtype}: expected integers. The call is embedding(weight, "
-                         "indices).", code="not-an-integer-dtype")
+                         f"{weight.dtype}: expected integers. The call is embedding(indices, "
+                         "weight).", code="not-an-integer-dtype")
     if weight.ndim != 2:
         raise ShapeError(f"embedding: weight {weight.shape}: expected (how many, their length).",
                          code="unexpected-shape")
@@ -25,10 +25,10 @@ def _embedding(weight, indices):
 
 
 embedding = row(
-    "embedding", _embedding, inputs=("weight", "indices"), method=False,
-    vjp=(lambda g, _out, _weight, indices: add_at((g, indices), shape=_weight.shape, key=(Here,)),
-         None),
-    domain=(Reals(-4, 4), Integers(0, 2)),
-    cases=cases(((3, 4), (5,)), ((3, 2), (2, 2)), ((3, 2), ())),
+    "embedding", _embedding, inputs=("indices", "weight"), method=False,
+    vjp=(None,
+         lambda g, _out, indices, _weight: add_at((g, indices), shape=_weight.shape, key=(Here,))),
+    domain=(Integers(0, 2), Reals(-4, 4)),
+    cases=cases(((5,), (3, 4)), ((2, 2), (3, 2)), ((), (3, 2))),
     doc="The rows of weight (V, D) at `indices`, integers from 0 to V - 1 in any shape: (..., D). "
         "A row that is chosen several times adds up its gradients.")
