@@ -8,3 +8,6 @@
 #include "optim-inl.h"
 #include "gemm-inl.h"
 #include "linear-inl.h"
+#include "conv-inl.h"
+#include "pool-inl.h"
+#include "norm-inl.h"

@@ -96,14 +96,7 @@ static void NAME(multiply_batch)(void *context, size_t begin, size_t end)
         product.c += i * batch->stride_c;
         product.a += i * batch->stride_a;
         product.b += i * batch->stride_b;
-        int status = NAME(multiply)(&product);
-        if (status != TG_OK) {
-#if defined(__GNUC__)
-            __atomic_store_n(&batch->status, status, __ATOMIC_RELAXED);
-#else
-            batch->status = status;
-#endif
-        }
+        tg_note(&batch->status, NAME(multiply)(&product));
     }
 }
 

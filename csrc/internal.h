@@ -33,8 +33,27 @@ typedef void (*tg_task)(void *context, size_t begin, size_t end);
 void tg_parallel_for(size_t count, size_t grain, tg_task task, void *context);
 
 /* This thread's reusable buffer, aligned to 64 bytes; NULL when memory is out. It is valid until
- * this thread asks again, and freed when the thread ends. */
-void *tg_scratch(size_t bytes);
+ * this thread asks again for the one of the same level, and freed when the thread ends. A kernel
+ * made of products nests three: its own, that of its tasks, that of a product inside a task. */
+enum tg_level { TG_OF_PRODUCT, TG_OF_TASK, TG_OF_KERNEL, TG_LEVELS };
+void *tg_scratch_of(enum tg_level level, size_t bytes);
+
+WORD void *tg_scratch(size_t bytes)
+{
+    return tg_scratch_of(TG_OF_PRODUCT, bytes);
+}
+
+/* Note from within a task that it failed. */
+WORD void tg_note(int *status, int failure)
+{
+    if (failure != TG_OK) {
+#if defined(__GNUC__)
+        __atomic_store_n(status, failure, __ATOMIC_RELAXED);
+#else
+        *status = failure;
+#endif
+    }
+}
 
 /* How many elements of simple work are worth waking a thread for. */
 #define TG_GRAIN ((size_t)32768)

@@ -25,6 +25,13 @@ enum { TG_TRANS_A = 1, TG_TRANS_B = 2, TG_ACCUMULATE = 4 };
 /* The activation that linear applies to its result. */
 enum { TG_ACT_NONE = 0, TG_ACT_RELU = 1, TG_ACT_SIGMOID = 2, TG_ACT_TANH = 3 };
 
+/* A window that moves over images, height before width: the size of the images and of the map of
+ * its places, its cells, the steps it takes, the border of the images, the distance of its cells.
+ * out = (size + 2 padding - dilation (kernel - 1) - 1) / stride + 1. */
+struct tg_window {
+    size_t size[2], out[2], kernel[2], stride[2], padding[2], dilation[2];
+};
+
 /* Threads used by one call, the caller included. The default is the number of cores this process
  * may use; n < 1 restores it. */
 void tg_set_num_threads(int n);
@@ -40,6 +47,11 @@ int tg_isa_available(const char *name);
 /* Switch to an instruction set. Returns 0, or -1 (and changes nothing) when it is not available.
  * Not to be called while another thread is inside a kernel whose result must not mix two sets. */
 int tg_use_isa(const char *name);
+
+/* Let the C library keep so many freed bytes for the next malloc, rather than give them back to the
+ * system, which makes every step of a training fault all its pages in again. It concerns the whole
+ * process. Returns 1, or 0 where the C library has no such setting. */
+int tg_keep_memory(int bytes);
 
 /* cdef: end */
 

@@ -268,10 +268,10 @@ static DWORD scratch_key = FLS_OUT_OF_INDEXES;
 static void WINAPI free_scratch(void *value)
 {
     struct scratch *scratch = value;
-    if (scratch != NULL) {
-        free(scratch->block);
-        free(scratch);
+    for (size_t level = 0; scratch != NULL && level < TG_LEVELS; level++) {
+        free(scratch[level].block);
     }
+    free(scratch);
 }
 
 static BOOL CALLBACK make_key(PINIT_ONCE once, void *parameter, void **context)
@@ -283,13 +283,14 @@ static BOOL CALLBACK make_key(PINIT_ONCE once, void *parameter, void **context)
     return TRUE;
 }
 
+/* This thread's buffers, one a level. */
 static struct scratch *own_scratch(void)
 {
     static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
     InitOnceExecuteOnce(&once, make_key, NULL, NULL);
     struct scratch *scratch = FlsGetValue(scratch_key);
     if (scratch == NULL) {
-        scratch = calloc(1, sizeof *scratch);
+        scratch = calloc(TG_LEVELS, sizeof *scratch);
         FlsSetValue(scratch_key, scratch);
     }
     return scratch;
@@ -302,7 +303,9 @@ static pthread_key_t scratch_key;
 static void free_scratch(void *value)
 {
     struct scratch *scratch = value;
-    free(scratch->block);
+    for (size_t level = 0; level < TG_LEVELS; level++) {
+        free(scratch[level].block);
+    }
     free(scratch);
 }
 
@@ -317,7 +320,7 @@ static struct scratch *own_scratch(void)
     pthread_once(&once, make_key);
     struct scratch *scratch = pthread_getspecific(scratch_key);
     if (scratch == NULL) {
-        scratch = calloc(1, sizeof *scratch);
+        scratch = calloc(TG_LEVELS, sizeof *scratch);
         pthread_setspecific(scratch_key, scratch);
     }
     return scratch;
@@ -325,12 +328,13 @@ static struct scratch *own_scratch(void)
 
 #endif
 
-void *tg_scratch(size_t bytes)
+void *tg_scratch_of(enum tg_level level, size_t bytes)
 {
     struct scratch *scratch = own_scratch();
     if (scratch == NULL) {
         return NULL;
     }
+    scratch += level;
     if (scratch->bytes < bytes || scratch->block == NULL) {
         size_t grown = tg_max(bytes, scratch->bytes * 2);
         free(scratch->block);

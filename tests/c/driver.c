@@ -49,7 +49,8 @@ static void end(void)
 
 /* ---- Numbers, buffers ------------------------------------------------------------------------ */
 
-static uint64_t random_state = 88172645463325252u;
+#define FIRST_STATE 88172645463325252u
+static uint64_t random_state = FIRST_STATE;
 
 static uint64_t random_bits(void)
 {
@@ -89,6 +90,13 @@ static void release(struct arena *arena)
     arena->count = 0;
 }
 
+static long double *zeros(struct arena *arena, size_t n)
+{
+    long double *x = take(arena, n * sizeof *x, 0);
+    memset(x, 0, n * sizeof *x);
+    return x;
+}
+
 static const size_t sizes[] = {0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 100, 257, 1003};
 static const int thread_counts[] = {1, 2, 3, 5};
 
@@ -116,6 +124,9 @@ static const int thread_counts[] = {1, 2, 3, 5};
 #include "elementwise-checks-inl.h"
 #include "row-checks-inl.h"
 #include "product-checks-inl.h"
+#include "conv-checks-inl.h"
+#include "pool-checks-inl.h"
+#include "norm-checks-inl.h"
 #include "thread-checks-inl.h"
 #undef T
 #undef EPSILON
@@ -131,6 +142,9 @@ static const int thread_counts[] = {1, 2, 3, 5};
 #include "elementwise-checks-inl.h"
 #include "row-checks-inl.h"
 #include "product-checks-inl.h"
+#include "conv-checks-inl.h"
+#include "pool-checks-inl.h"
+#include "norm-checks-inl.h"
 #include "thread-checks-inl.h"
 #undef T
 #undef EPSILON
@@ -202,6 +216,9 @@ static void check_names(void)
     report(tg_use_isa("baseline") == 0 && strcmp(tg_isa(), "baseline") == 0, "baseline", 0, 0, 0);
     tg_set_num_threads(3);
     report(tg_get_num_threads() == 3, "threads", 0, tg_get_num_threads(), 3);
+#ifdef __GLIBC__
+    report(tg_keep_memory(64 << 20) == 1, "kept memory", 0, 0, 1);
+#endif
     tg_set_num_threads(0);
     report(tg_get_num_threads() >= 1, "default threads", 0, tg_get_num_threads(), 1);
     end();
@@ -228,6 +245,7 @@ int main(int argc, char **argv)
             continue;
         }
         sets++;
+        random_state = FIRST_STATE; /* every set meets the same numbers */
         tg_set_num_threads(2);
         check_elementwise_f32();
         check_elementwise_f64();
@@ -237,6 +255,12 @@ int main(int argc, char **argv)
         check_optimizers_f64();
         check_products_f32();
         check_products_f64();
+        check_convolutions_f32();
+        check_convolutions_f64();
+        check_pooling_f32();
+        check_pooling_f64();
+        check_norms_f32();
+        check_norms_f64();
         check_threads_f32();
         check_threads_f64();
         check_callers();

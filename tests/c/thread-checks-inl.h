@@ -49,6 +49,23 @@ static uint64_t F(work_bits)(void)
     hash = F(mix)(hash, y, SIDE * (SIDE + 4));
     hash = F(mix)(hash, y + 30000, (SIDE + 2) * (SIDE + 4));
     hash = F(mix)(hash, y + 60000, SIDE + 2);
+    struct tg_window window = {{20, 20}, {20, 20}, {3, 3}, {1, 1}, {1, 1}, {1, 1}};
+    for (size_t images = 1; images <= 20; images += 19) { /* shared by products, and by images */
+        TG(conv2d)(y, x, x + 5, x + 1, &window, images, 12, 12, 1, TG_ACT_TANH);
+        hash = F(mix)(hash, y, images * 4800);
+        TG(conv2d_grad)(z, y + 97000, y + 99000, x, y, x, x + 5, &window, images, 12, 12, 1,
+                        TG_ACT_TANH);
+        hash = F(mix)(hash, z, images * 4800);
+        hash = F(mix)(hash, y + 97000, 1296);
+        hash = F(mix)(hash, y + 99000, 12);
+    }
+    TG(normalize)(y, y + 97000, y + 98000, x, x + 3, x + 9, 20, 60, 80, 0, 0.1);
+    TG(normalize_grad)(z, z + 97000, z + 98000, y, x, y + 97000, y + 98000, x + 3, 20, 60, 80, 0,
+                       0.1);
+    hash = F(mix)(F(mix)(hash, y, 96000), z, 96000);
+    TG(normalize_grad)(z, z + 97000, z + 98000, y, x, y + 97000, y + 98000, x + 3, 1, 60, 800, 1,
+                       0.1);
+    hash = F(mix)(F(mix)(F(mix)(hash, z, 48000), z + 97000, 800), z + 98000, 800);
     T *w[] = {y};
     const T *g[] = {x};
     size_t size = N;

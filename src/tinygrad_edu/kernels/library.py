@@ -20,6 +20,7 @@ from ..errors import ArgumentError, UnavailableError
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 _SUFFIX: dict[np.dtype, str] = {F32: "f32", F64: "f64"}
 _NO_MEMORY = 1
+_KEPT_BYTES = 64 << 20
 
 
 def _load() -> tuple[Any, Any]:
@@ -44,6 +45,10 @@ def _load() -> tuple[Any, Any]:
             f"TINYGRAD_EDU_ISA={isa!r}: this machine has {', '.join(_available(_kernels.lib))}.",
             code="unavailable-kernels",
         )
+    if not any(name.startswith("MALLOC_") for name in os.environ):
+        # A step frees what the next one asks for. glibc would give it back in between, and faulting
+        # its pages in again cost up to a third of a LeNet-5 step.
+        _kernels.lib.tg_keep_memory(_KEPT_BYTES)
     return _kernels.lib, _kernels.ffi
 
 

@@ -26,9 +26,10 @@ class Conv2d(Module):
     out_channels, out, out).
 
     weight: (out_channels, in_channels / groups, kernel height, kernel width), bias: (out_channels,)
-    or absent. With `groups` the channels are split and each part has its own filters. Weight and
-    bias start uniform in +-1/sqrt(numbers in a filter), as in PyTorch. `rng`: seed, Generator or
-    None. See `functional.conv2d`.
+    or absent. With `groups` the channels are split and each part has its own filters. `activation`:
+    None, "relu", "sigmoid" or "tanh", in the same kernel. Weight and bias start uniform in
+    +-1/sqrt(numbers in a filter), as in PyTorch. `rng`: seed, Generator or None. See
+    `functional.conv2d`.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Conv2d(Module):
         groups: int = 1,
         bias: bool = True,
         *,
+        activation: str | None = None,
         dtype: Any = np.float32,
         rng: Any = None,
     ) -> None:
@@ -57,7 +59,7 @@ class Conv2d(Module):
         self.stride = pair("Conv2d", "stride", stride, 1)
         self.padding = pair("Conv2d", "padding", padding, 0)
         self.dilation = pair("Conv2d", "dilation", dilation, 1)
-        self.groups = groups
+        self.groups, self.activation = groups, activation
         rng = generator(rng)
         shape = (out_channels, in_channels // groups, *kernel)
         bound = 1 / math.sqrt(init.fan_in(shape))
@@ -68,17 +70,24 @@ class Conv2d(Module):
             else None
         )
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, x: Operand, *, padding: int | tuple[int, int] | None = None) -> Tensor:
+        """`padding`: for this call, in the place of the layer's."""
         return conv2d(
-            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+            x,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding if padding is None else padding,
+            self.dilation,
+            self.groups,
+            self.activation,
         )
 
     def hyperparameters(self) -> dict[str, Any]:
         chosen: dict[str, Any] = {"filters": self.weight.shape[0]}
         chosen |= {"kernel_size": self.kernel_size, "stride": self.stride}
-        for name, usual in {"padding": (0, 0), "dilation": (1, 1), "groups": 1}.items():
-            if getattr(self, name) != usual:
-                chosen[name] = getattr(self, name)
+        usual = {"padding": (0, 0), "dilation": (1, 1), "groups": 1, "activation": None}
+        chosen |= {k: getattr(self, k) for k, value in usual.items() if getattr(self, k) != value}
         return chosen if self.bias is not None else chosen | {"bias": False}
 
     def extra_repr(self) -> str:
@@ -88,7 +97,8 @@ class Conv2d(Module):
             if getattr(self, name) != usual:
                 text += f", {name}={getattr(self, name)}"
         text += f", groups={self.groups}" if self.groups != 1 else ""
-        return text + ("" if self.bias is not None else ", bias=False")
+        text += "" if self.bias is not None else ", bias=False"
+        return text + (f", activation={self.activation!r}" if self.activation else "")
 
 
 class _Pool2d(Weightless):

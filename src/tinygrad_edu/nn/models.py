@@ -9,7 +9,6 @@ import numpy as np
 
 from ..errors import ArgumentError, ShapeError
 from ..kernels.matrix import ACTIVATION_CODES
-from ..ops.arrange import pad
 from ..ops.shape import flatten
 from ..random import generator
 from ..tensor import Tensor
@@ -94,12 +93,14 @@ class LeNet5(Module):
         _check_sizes("LeNet5", n_classes=n_classes)
         _check_activation("LeNet5", activation)
         rng = generator(rng)
-        self.conv1 = Conv2d(1, 6, 5, dtype=dtype, rng=rng)
+        fused = activation if activation in ACTIVATION_CODES else None
+        self.conv1 = Conv2d(1, 6, 5, activation=fused, dtype=dtype, rng=rng)
         self.pool1 = AvgPool2d(2)
-        self.conv2 = Conv2d(6, 16, 5, dtype=dtype, rng=rng)
+        self.conv2 = Conv2d(6, 16, 5, activation=fused, dtype=dtype, rng=rng)
         self.pool2 = AvgPool2d(2)
         self.head = MLP(16 * 5 * 5, [120, 84, n_classes], activation, dtype=dtype, rng=rng)
         self.activation = activation
+        self._between = None if fused else BY_NAME[activation]
 
     def forward(self, x: Any) -> Tensor:
         if x.ndim != 4 or x.shape[1:] not in ((1, 32, 32), (1, 28, 28)):
@@ -108,10 +109,8 @@ class LeNet5(Module):
                 "Flat rows of 784 are x.reshape(-1, 1, 28, 28).",
                 code="unexpected-shape",
             )
-        if x.shape[-1] == 28:
-            x = pad(x, pad_width=((0, 0), (0, 0), (2, 2), (2, 2)))
-        between = BY_NAME[self.activation]
-        x = self.pool1(between(self.conv1(x)))
+        between = self._between or (lambda z: z)
+        x = self.pool1(between(self.conv1(x, padding=(32 - x.shape[-1]) // 2)))
         x = self.pool2(between(self.conv2(x)))
         return self.head(flatten(x, 1))
 

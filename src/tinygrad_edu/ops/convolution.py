@@ -15,7 +15,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from .. import kernels
 from ..domains import Reals, cases
 from ..errors import ArgumentError, ShapeError
+from ..kernels.reference import ACTIVATIONS
 from ..row import row
+from .linalg import before_activation
 from .reduction import sum
 
 ANY = Reals(-2, 2)
@@ -121,7 +123,7 @@ def _by_group(matrices, columns):
     return kernels.matmul(matrices, columns)
 
 
-def _conv2d(x, weight, bias, *, stride, padding, dilation, groups):
+def _conv2d(x, weight, bias, *, stride, padding, dilation, groups, activation):
     x, weight = np.asarray(x), np.asarray(weight)
     window = _look("conv2d", x.shape, weight.shape, stride, padding, dilation, groups)
     n, (n_out, per_group, kh, kw) = len(x), weight.shape
@@ -130,13 +132,17 @@ def _conv2d(x, weight, bias, *, stride, padding, dilation, groups):
     columns = columns.reshape(n, groups, inner, places)
     out = _by_group(weight.reshape(groups, n_out // groups, inner), columns)
     out = out.reshape(n, n_out, *window.out)
+    if activation not in ACTIVATIONS:
+        raise ArgumentError(f"conv2d: activation {activation!r} cannot be fused; expected one of "
+                         f"{', '.join(map(repr, ACTIVATIONS))}. Apply the function to the result "
+                         "instead.")
     if bias is None:
-        return out
+        return ACTIVATIONS[activation](out)
     bias = np.asarray(bias)
     if bias.shape != (n_out,):
         raise ShapeError(f"conv2d: bias {bias.shape} with weight {weight.shape}: expected one "
                          f"number for each of the {n_out} out channels, ({n_out},).")
-    return out + bias[:, np.newaxis, np.newaxis]
+    return ACTIVATIONS[activation](out + bias[:, np.newaxis, np.newaxis])
 
 
 def _conv2d_input(y, weight, *, shape, stride, padding, dilation, groups):
@@ -171,21 +177,28 @@ LOOSE = {"stride": (2, 1), "padding": (1, 2), "dilation": (1, 2), "groups": 2}
 LOOSE_KERNELS, LOOSE_MAPS = (4, 1, 3, 2), (2, 4, 3, 6)
 
 conv2d: Any = row(
-    "conv2d", _conv2d, inputs=("x", "weight", "bias?"), defaults=HOW, method=False,
-    vjp=(lambda g, _out, _x, weight, _bias, stride, padding, dilation, groups: conv2d_input(
-             g, weight, _x.shape, stride, padding, dilation, groups),
-         lambda g, _out, x, _weight, _bias, stride, padding, dilation, groups: conv2d_weight(
-             g, x, _weight.shape, stride, padding, dilation, groups),
-         lambda g, _out, _x, _weight, _bias, stride, padding, dilation, groups: sum(
-             g, axis=(0, 2, 3))),
+    "conv2d", kernels.conv2d(_conv2d, _look), inputs=("x", "weight", "bias?"),
+    defaults={**HOW, "activation": None}, method=False,
+    vjp=(lambda g, out, _x, weight, _bias, stride, padding, dilation, groups, activation:
+             conv2d_input(before_activation(g, out, activation), weight, _x.shape, stride, padding,
+                          dilation, groups),
+         lambda g, out, x, _weight, _bias, stride, padding, dilation, groups, activation:
+             conv2d_weight(before_activation(g, out, activation), x, _weight.shape, stride,
+                           padding, dilation, groups),
+         lambda g, out, _x, _weight, _bias, stride, padding, dilation, groups, activation:
+             sum(before_activation(g, out, activation), axis=(0, 2, 3))),
     domain=ANY,
-    cases=cases((IMAGES, KERNELS, (4,)), (IMAGES, LOOSE_KERNELS, (4,), LOOSE)),
+    cases=cases((IMAGES, KERNELS, (4,)), (IMAGES, LOOSE_KERNELS, (4,), LOOSE),
+                (IMAGES, KERNELS, (4,), {"activation": "tanh"}),
+                (IMAGES, KERNELS, (4,), {"activation": "sigmoid"})),
+    kinks="relu: 0 where the output is 0",
     doc="Each out channel is a weight slid over the images, cross-correlated: x (N, C, H, W), "
-        "weight (O, C / groups, kh, kw), bias (O,) or None. Result (N, O, out, out), with out = "
-        "(size + 2 padding - dilation (k - 1) - 1) // stride + 1.")
+        "weight (O, C / groups, kh, kw), bias (O,) or None; activation None, 'relu', 'sigmoid' or "
+        "'tanh', fused into the same pass. Result (N, O, out, out), with out = (size + 2 padding - "
+        "dilation (k - 1) - 1) // stride + 1.")
 conv2d_input: Any = row(
-    "conv2d_input", _conv2d_input, inputs=("y", "weight"), defaults={"shape": None, **HOW},
-    public=False,
+    "conv2d_input", kernels.conv2d_input(_conv2d_input, _look), inputs=("y", "weight"),
+    defaults={"shape": None, **HOW}, public=False,
     vjp=(lambda g, _out, _y, weight, shape, stride, padding, dilation, groups: conv2d(
              g, weight, None, stride, padding, dilation, groups),
          lambda g, _out, y, _weight, shape, stride, padding, dilation, groups: conv2d_weight(
@@ -195,8 +208,8 @@ conv2d_input: Any = row(
                 (LOOSE_MAPS, LOOSE_KERNELS, {"shape": IMAGES, **LOOSE})),
     doc="The transpose of conv2d in its images: maps y back to images of `shape`.")
 conv2d_weight: Any = row(
-    "conv2d_weight", _conv2d_weight, inputs=("y", "x"), defaults={"shape": None, **HOW},
-    public=False,
+    "conv2d_weight", kernels.conv2d_weight(_conv2d_weight, _look), inputs=("y", "x"),
+    defaults={"shape": None, **HOW}, public=False,
     vjp=(lambda g, _out, _y, x, shape, stride, padding, dilation, groups: conv2d(
              x, g, None, stride, padding, dilation, groups),
          lambda g, _out, y, _x, shape, stride, padding, dilation, groups: conv2d_input(

@@ -1,8 +1,9 @@
-"""Normalisation: numbers shifted to mean 0 and scaled to variance 1, made of the rows.
+"""Row: normalize, numbers shifted to mean 0 and scaled to variance 1; batch_norm and layer_norm are
+made of it.
 
-Being made of rows, every derivative, every payload and the compiler come for free. The variance is
-the mean of squared distances from the mean, never a difference of large squares: numbers around 1e6
-keep their digits.
+Its formulas are made of rows, so every derivative, every payload and the compiler come for free.
+The variance is the mean of squared distances from the mean, never a difference of large squares:
+numbers around 1e6 keep their digits.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import kernels
+from ..domains import Reals, cases
 from ..errors import ArgumentError, GraphError, ShapeError
 from ..graph import Node, Recorder
+from ..row import row
 from ..writes import mark_written
 from .arithmetic import square
 from .elementwise import rsqrt
@@ -23,6 +27,43 @@ from .shape import reshape
 if TYPE_CHECKING:
     from ..payloads import Array, WithAxes
     from ..tensor import Tensor
+
+ANY = Reals(-2, 2)
+
+
+def _standard(x, axes, eps):
+    """x normalised over `axes`, and 1 / its standard deviation."""
+    distance = x - mean(x, axis=axes, keepdims=True)
+    scale = rsqrt(mean(square(distance), axis=axes, keepdims=True) + eps)
+    return distance * scale, scale
+
+
+def _normalize(x, weight, bias, *, axes, eps):
+    out, _ = _standard(np.asarray(x), axes, eps)
+    out = out if weight is None else out * weight
+    return out if bias is None else out + bias
+
+
+def _to_numbers(g, x, weight, axes, eps):
+    """Of h = g weight, what is left when its mean and its part along the normalised x are taken
+    out, since these two are what x cannot change."""
+    normal, scale = _standard(x, axes, eps)
+    h = g if weight is None else g * weight
+    along = mean(h * normal, axis=axes, keepdims=True)
+    return scale * (h - mean(h, axis=axes, keepdims=True) - normal * along)
+
+
+normalize: Any = row(
+    "normalize", kernels.normalize(_normalize), inputs=("x", "weight?", "bias?"), public=False,
+    stash=True, defaults={"axes": (-1,), "eps": 1e-5},
+    vjp=(lambda g, _out, x, weight, _bias, axes, eps: _to_numbers(g, x, weight, axes, eps),
+         lambda g, _out, x, _weight, _bias, axes, eps: g * _standard(x, axes, eps)[0],
+         lambda g, _out, _x, _weight, _bias, axes, eps: g),
+    domain=ANY,
+    cases=cases(((3, 4), (4,), (4,), {"axes": (1,)}), ((2, 3, 4), (3, 4), (3, 4), {"axes": (1, 2)}),
+                ((3, 2, 4), (2, 1), (2, 1), {"axes": (0, 2)}), ((5, 2), (2,), (2,), {"axes": (0,)}),
+                ((2, 3, 4), (4,), (4,), {"axes": (1,)})),
+    doc="x normalised over `axes`, times weight, plus bias, which broadcast or are None.")
 
 
 def batch_norm(
@@ -61,13 +102,28 @@ def batch_norm(
         raise ArgumentError(f"batch_norm: x {x.shape}: the number of values for a channel is {n}, "
                             "and the variance of a batch needs at least 2. Take a larger batch, or "
                             "call eval() first.", code="batch-too-small")
-    centre = mean(x, axis=axes)
-    distance = _centred(x, centre)
-    spread = mean(square(distance), axis=axes)
+    per_channel = [v if v is None else _on_channels(v, x.ndim) for v in (weight, bias)]
+    out, moments = _normalized(x, per_channel[0], per_channel[1], axes, eps)
     if training and running_mean is not None:
+        centre, spread = moments or _moments(x, axes)
         _move(running_mean, centre, momentum, 1)
         _move(running_var, spread, momentum, n / (n - 1))
-    return _affine(distance * rsqrt(_on_channels(spread, x.ndim) + eps), weight, bias)
+    return out
+
+
+def _normalized(x, weight, bias, axes, eps):
+    """normalize, and the moments of x if its kernel has left them."""
+    out = normalize(x, weight, bias, axes=axes, eps=eps)
+    if isinstance(out, tuple):
+        return out
+    return out, out.stash if isinstance(out.stash, tuple) else None
+
+
+def _moments(x, axes):
+    """Mean and variance of the numbers of x, unrecorded."""
+    numbers = x.payload if isinstance(x, Node) else x
+    distance = numbers - mean(numbers, axis=axes, keepdims=True)
+    return mean(numbers, axis=axes), mean(square(distance), axis=axes)
 
 
 def _on_channels(v, ndim):
@@ -115,8 +171,5 @@ def layer_norm(
         if value is not None and value.shape != shape:
             raise ShapeError(f"layer_norm: {name} {value.shape} with normalized_shape {shape}: "
                              "expected equal shapes.")
-    axes = tuple(range(-len(shape), 0))
-    distance = x - mean(x, axis=axes, keepdims=True)
-    out = distance * rsqrt(mean(square(distance), axis=axes, keepdims=True) + eps)
-    out = out if weight is None else out * weight
-    return out if bias is None else out + bias
+    axes = tuple(range(x.ndim - len(shape), x.ndim))
+    return _normalized(x, weight, bias, axes, eps)[0]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import kernels
 from ..domains import Case, Reals, cases
 from ..errors import ArgumentError
 from ..kernels import reference
@@ -115,7 +116,7 @@ WON = (Case(((2, 2, 2, 2), IMAGES), {"kernel_size": 2}, distinct=True),
 SOUGHT = tuple(Case((IMAGES, IMAGES), case.params, distinct=True) for case in WON)
 
 max_pool2d = row(
-    "max_pool2d", _max_pool2d, defaults=POOL, method=False,
+    "max_pool2d", kernels.max_pool2d(_max_pool2d, _pool), defaults=POOL, method=False,
     vjp=lambda g, _out, x, kernel_size, stride, padding: to_winners(
         g, x, kernel_size, stride, padding),
     domain=ANY, cases=tuple(Case((IMAGES,), case.params, distinct=True) for case in WON),
@@ -123,7 +124,8 @@ max_pool2d = row(
     doc="The largest entry in each window, NaN where there is one: (N, C, H, W) to (N, C, out, "
         "out). `stride` is the kernel_size if not given; padding never wins.")
 to_winners: Any = row(
-    "to_winners", _to_winners, inputs=("y", "x"), defaults=POOL, public=False,
+    "to_winners", kernels.to_winners(_to_winners, _pool), inputs=("y", "x"),
+    defaults=POOL, public=False,
     vjp=(lambda g, _out, _y, x, kernel_size, stride, padding: of_winners(
              g, x, kernel_size, stride, padding), None),
     domain=ANY, cases=WON,
@@ -136,7 +138,8 @@ of_winners: Any = row(
     doc="What stands in y where max_pool2d finds its largest entries in x: the transpose of "
         "to_winners.")
 avg_pool2d: Any = row(
-    "avg_pool2d", _avg_pool2d, defaults={**POOL, "count_include_pad": True}, method=False,
+    "avg_pool2d", kernels.avg_pool2d(_avg_pool2d, _pool),
+    defaults={**POOL, "count_include_pad": True}, method=False,
     vjp=lambda g, _out, _x, kernel_size, stride, padding, count_include_pad: avg_pool2d_back(
         g, _x.shape, kernel_size, stride, padding, count_include_pad),
     domain=ANY, cases=cases((IMAGES, {"kernel_size": 2}), (IMAGES, OVERLAPPING), (IMAGES, INSIDE),
@@ -144,8 +147,8 @@ avg_pool2d: Any = row(
     doc="The mean of each window: (N, C, H, W) to (N, C, out, out). `stride` is the kernel_size "
         "if not given; the zeros of the padding count unless count_include_pad=False.")
 avg_pool2d_back: Any = row(
-    "avg_pool2d_back", _avg_pool2d_back, inputs=("y",), public=False,
-    defaults={"shape": None, **POOL, "count_include_pad": True},
+    "avg_pool2d_back", kernels.avg_pool2d_back(_avg_pool2d_back, _pool), inputs=("y",),
+    public=False, defaults={"shape": None, **POOL, "count_include_pad": True},
     vjp=lambda g, _out, _y, shape, kernel_size, stride, padding, count_include_pad: avg_pool2d(
         g, kernel_size, stride, padding, count_include_pad),
     domain=ANY,

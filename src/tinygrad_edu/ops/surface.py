@@ -92,12 +92,15 @@ def _forms(op: Op) -> Iterator[tuple[list[str], str]]:
 
 def _inputs(op: Op, kind: str, place: int | None = None, special: str = "") -> list[str]:
     """The inputs of a row, all of one kind but the one at `place`. `bias?` may be left out, unless
-    it is what the overload is about."""
-    optional = [name.endswith("?") and i != place for i, name in enumerate(op.inputs)]
+    it, or one after it, is what the overload is about."""
+    asked = -1 if place is None else place
+    optional = [name.endswith("?") and i > asked for i, name in enumerate(op.inputs)]
+    nullable = [name.endswith("?") and i != asked for i, name in enumerate(op.inputs)]
     made = []
     for i, name in enumerate(op.inputs):
         declared = f"{name.rstrip('?')}: {special if i == place else kind}"
-        made.append(f"{declared} | None = None" if optional[i] else declared)
+        declared += " | None" if nullable[i] else ""
+        made.append(f"{declared} = None" if optional[i] else declared)
     return made
 
 

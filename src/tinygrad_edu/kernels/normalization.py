@@ -1,0 +1,79 @@
+"""The gate of normalize, which batch_norm and layer_norm are made of: moments, shift, scale, weight
+and bias in one call, and one call back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from .convolution import alike
+from .library import POINTER, c_functions, check, ffi, from_buffer, like, ready
+
+_forward = c_functions("normalize")
+_grad = c_functions("normalize_grad")
+
+
+def _layout(x: ndarray, given: Sequence, axes: tuple[int, ...]) -> tuple[int, ...] | None:
+    """(outer, groups, inner, by column?) where C can see x so, None elsewhere: the last axes of x
+    with a weight for each of their numbers, or all but the second with one for each of its
+    entries."""
+    shape, ndim = x.shape, x.ndim
+    by_column = axes == tuple(range(ndim - len(axes), ndim))
+    if by_column:
+        weights = shape[ndim - len(axes) :]
+        inner = math.prod(weights)
+        sizes = 1, x.size // inner, inner, 1
+    elif axes == (0, *range(2, ndim)):
+        weights = (shape[1], *(1,) * (ndim - 2))
+        sizes = shape[0], shape[1], math.prod(shape[2:]), 0
+    else:
+        return None
+    return sizes if all(w is None or w.shape == weights for w in given) else None
+
+
+def _at(array: Any, x: ndarray | None) -> Any:
+    return ffi.NULL if x is None else from_buffer(array, x)
+
+
+def normalize(formula: Callable) -> Callable:
+    """The forward of normalize: (out, (mean, var) of each group for the backward kernel, or
+    None)."""
+
+    def forward(
+        x: Any, weight: Any, bias: Any, *, axes: tuple[int, ...], eps: float
+    ) -> tuple[ndarray, Any]:
+        given = [a for a in (weight, bias) if a is not None]
+        layout = _layout(x, given, axes) if alike(_forward, x, *given) else None
+        if layout is None:
+            return formula(x, weight, bias, axes=axes, eps=eps), None
+        x = ready(x)
+        weight, bias = (a if a is None else ready(a) for a in (weight, bias))
+        out = np.empty(x.shape, x.dtype)
+        mean, var = np.empty((2, layout[1]), x.dtype)
+        array = POINTER[x.dtype]
+        read = [_at(array, a) for a in (out, mean, var, x, weight, bias)]
+        check(_forward[x.dtype](*read, *layout, eps), "normalize")
+        return out, (mean, var)
+
+    def vjp(g: Any, out: Any, values: Sequence, params: dict, needs: Sequence, stash: Any) -> Any:
+        x, weight, bias = values
+        if stash is None or not like(g, out):
+            return NotImplemented
+        given = [a for a in (weight, bias) if a is not None]
+        layout = _layout(x, given, params["axes"])
+        assert layout is not None
+        g, x = ready(g), ready(x)
+        weight = None if weight is None else ready(weight)
+        grads = [np.empty(v.shape, x.dtype) if need else None for v, need in zip(values, needs)]
+        array = POINTER[x.dtype]
+        pointers = [_at(array, a) for a in (*grads, g, x, *stash, weight)]
+        check(_grad[x.dtype](*pointers, *layout, params["eps"]), "normalize")
+        return grads
+
+    forward.__name__ = "normalize"
+    forward.vjp = vjp if _grad else None  # type: ignore[attr-defined]
+    return forward
