@@ -140,7 +140,12 @@ def windows(x, kernel, stride, padding, dilation=1, fill=0.0):
     return x[:, :, rows[:, None, :, None], columns[None, :, None, :]]
 
 
-def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def activated(out, activation):
+    functions = {None: lambda z: z, "tanh": anp.tanh, "sigmoid": sigmoid, "relu": relu}
+    return functions[activation](out)
+
+
+def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, activation=None):
     seen = windows(x, weight.shape[2:], stride, padding, dilation)
     n_in, n_out = weight.shape[1], weight.shape[0] // groups
     parts = [
@@ -152,7 +157,7 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
         for group in range(groups)
     ]
     out = anp.concatenate(parts, axis=1)
-    return out if bias is None else out + anp.reshape(bias, (-1, 1, 1))
+    return activated(out if bias is None else out + anp.reshape(bias, (-1, 1, 1)), activation)
 
 
 def transposed(linear, shape):
@@ -211,8 +216,13 @@ def avg_pool2d_back(y, shape=None, **how):
 
 
 def linear(x, weight, bias=None, activation=None):
-    out = x @ weight.T + bias
-    return {None: lambda z: z, "tanh": anp.tanh, "sigmoid": sigmoid, "relu": relu}[activation](out)
+    return activated(x @ weight.T + bias, activation)
+
+
+def normalize(x, weight, bias, axes, eps):
+    spread = anp.mean((x - anp.mean(x, axis=axes, keepdims=True)) ** 2, axis=axes, keepdims=True)
+    standard = (x - anp.mean(x, axis=axes, keepdims=True)) / anp.sqrt(spread + eps)
+    return standard * weight + bias
 
 
 def relu(x):
@@ -302,6 +312,7 @@ DEFINITIONS = {
     "outer": lambda x, y: anp.reshape(x, (-1, 1)) * anp.reshape(y, (1, -1)),
     "contract": lambda x, y, subscripts=",->": anp.einsum(subscripts, x, y),
     "linear": linear,
+    "normalize": normalize,
     "embedding": lambda indices, weight: weight[indices],
     # images
     "conv2d": conv2d,
