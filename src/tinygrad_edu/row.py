@@ -9,11 +9,13 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from numpy import ndarray
+
 from .domains import Case
 from .errors import ArgumentError, CallError
 from .graph import Recorder
 from .kernels import elementwise
-from .op import OPS, REFLECTED, Op, apply
+from .op import NO_PARAMS, OPS, REFLECTED, Op, apply, on_arrays
 
 
 def register(op: Op, function: Callable) -> Any:
@@ -78,7 +80,7 @@ def unary(
         return register(op, _with_params(op))
 
     def function(x: Any) -> Any:
-        return apply(op, (x,))
+        return on_arrays(op, (x,), NO_PARAMS) if type(x) is ndarray else apply(op, (x,))
 
     return register(op, function)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from .library import POINTER, c_functions, from_buffer, like, ready
+from .library import POINTER, READY, c_functions, from_buffer, like, ready
 
 
 def elementwise(name: str, formula: Callable, *, param: str | None = None) -> Callable:
@@ -30,12 +30,16 @@ def elementwise(name: str, formula: Callable, *, param: str | None = None) -> Ca
         kernel = kernels.get(x.dtype) if type(x) is ndarray else None
         if kernel is None:
             return formula(x, **params)
-        x = ready(x)
-        out = np.empty(x.shape, x.dtype)
-        if x.size:
-            array = POINTER[x.dtype]
-            extra = (params[param],) if param else ()
-            kernel(from_buffer(array, out), from_buffer(array, x), *extra, x.size)
+        if x.flags.num & READY != READY:
+            x = ready(x)
+        dtype, size = x.dtype, x.size
+        out = np.empty(x.shape, dtype)
+        if size:
+            array = POINTER[dtype]
+            if param:
+                kernel(from_buffer(array, out), from_buffer(array, x), params[param], size)
+            else:
+                kernel(from_buffer(array, out), from_buffer(array, x), size)
         return out
 
     def vjp(g: Any, out: Any, values: Sequence, params: dict, needs: Sequence, stash: Any) -> Any:
