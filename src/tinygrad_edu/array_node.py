@@ -14,7 +14,6 @@ from numpy import ndarray
 
 from .errors import ArgumentError, CallError, GradientWarning, GraphError
 from .graph import Node
-from .notebook import array_table
 
 
 class ArrayNode(Node):
@@ -142,4 +141,6 @@ class ArrayNode(Node):
         traced."""
         if not isinstance(self.payload, ndarray):
             return None
+        from .notebook import array_table  # what a notebook alone asks for
+
         return array_table(self.payload, f"Tensor {self.shape}, {self.dtype}{self._origin()}")

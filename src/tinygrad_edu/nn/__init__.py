@@ -1,5 +1,8 @@
 """Layers, losses, networks and the historical neurons."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from . import functional, init
 from .activations import (
     ELU,
@@ -36,7 +39,9 @@ from .models import MLP, LeNet5
 from .module import HookHandle, Module
 from .neurons import McCullochPitts, Perceptron, PerceptronHistory, novikoff_bound
 from .normalization import BatchNorm1d, BatchNorm2d, LayerNorm
-from .summary import LayerSummary, Summary, layer_outputs
+
+if TYPE_CHECKING:
+    from .summary import LayerSummary, Summary, layer_outputs
 
 __all__ = [
     "AvgPool2d",
@@ -88,3 +93,13 @@ __all__ = [
     "layer_outputs",
     "novikoff_bound",
 ]
+
+
+def _on_demand(name: str) -> Any:
+    if name in ("LayerSummary", "Summary", "layer_outputs"):
+        return getattr(importlib.import_module(".summary", __name__), name)
+    raise AttributeError(f"module 'tinygrad_edu.nn' has no attribute {name!r}")
+
+
+if not TYPE_CHECKING:  # a checker would take it for a promise of every name
+    __getattr__ = _on_demand

@@ -21,13 +21,12 @@ from ..errors import (
     TinygradEduError,
     UnknownNameError,
 )
-from ..notebook import table
 from ..tensor import Tensor
 from ..writes import mark_written
-from .summary import Summary, summarize
 
 if TYPE_CHECKING:
     from ..payloads import Forward, P, R, WithAxes
+    from .summary import Summary
 
 _keys = itertools.count()
 
@@ -233,10 +232,14 @@ class Module:
         `training` and `hyperparameters`; what is counted is stated in `nn/summary.py`.
         Raises ShapeError for an input shape that cannot be, and whatever the model raises on it.
         """
+        from .summary import summarize  # imported when it is asked for, as all that few ask for
+
         return summarize(self, input_shape, input_dtype, optimizer, training)
 
     def _repr_html_(self) -> str:
         """The summary, for notebooks."""
+        from ..notebook import table
+
         summary = self.summary()
         rows = [
             (
