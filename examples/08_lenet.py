@@ -181,22 +181,12 @@ def draw_maps(figure, model, image):
 
 
 def draw_confusion(figure, matrix, names):
-    """How often a true class (row) was taken for another (column); colour is for mistakes only."""
-    ax = figure.add_subplot()
-    wrong = matrix - np.diag(np.diag(matrix))
-    ax.imshow(wrong, cmap="Oranges", vmin=0, vmax=max(1, wrong.max()))
-    for (i, j), count in np.ndenumerate(matrix):
-        color = "0.45" if i == j else "white" if 2 * wrong[i, j] > wrong.max() else "black"
-        ax.text(j, i, count or "", ha="center", va="center", fontsize=11, color=color)
-    numbers, tilted = range(len(names)), 45 if names is CLOTHES else 0
-    ax.set_xticks(numbers, names, rotation=tilted, fontsize=12)
-    ax.set_yticks(numbers, names, fontsize=12)
+    """How often a true class (row) was taken for another (column)."""
+    ax = tg.viz.confusion_matrix(matrix, figure.add_subplot(), labels=names)
+    ax.tick_params("x", labelrotation=45 if names is CLOTHES else 0)
     ax.grid(False)
-    ax.set_xlabel("what the network says", fontsize=13)
-    ax.set_ylabel("what it is", fontsize=13)
     right = np.trace(matrix) / matrix.sum()
-    words = f"{right:.2%} of {matrix.sum():,} held-out images right"
-    ax.set_title(f"{words}; coloured: the mistakes", fontsize=14)
+    ax.set_title(f"{right:.2%} of {matrix.sum():,} held-out images right")
 
 
 def draw_mistakes(figure, images, labels, scores, names):
