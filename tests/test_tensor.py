@@ -382,3 +382,8 @@ def test_gelu_chooses_its_form():
     assert tg.gelu(x, approximate="tanh").item() == OPS["gelu_tanh"].function(x).item()
     with pytest.raises(ValueError, match="approximate"):
         tg.gelu(x, approximate="exact")
+
+
+def test_reshape_without_a_shape_is_refused():
+    with pytest.raises(TypeError, match=r"reshape\(\) needs shape"):
+        tg.reshape(np.ones(3))

@@ -78,3 +78,8 @@ def test_feature_maps_are_the_outputs_of_the_layer():
         viz.feature_maps(model, image, "conv3")
     with pytest.raises(ShapeError, match="head returns shape"):
         viz.feature_maps(model, image, "head")
+
+
+def test_images_of_several_shapes_are_refused_by_name():
+    with pytest.raises(ShapeError, match=r"image_grid: .*\(2, 2\), \(3, 3\)"):
+        viz.image_grid([np.zeros((2, 2)), np.zeros((3, 3))])

@@ -33,7 +33,7 @@ t + v  # wrong
 t < None  # wrong
 t.reshape(2, 2).relu(1)  # wrong
 t.shape = (4,)  # wrong
-tg.reshape(t)  # wrong: runs
+tg.reshape(t)  # wrong
 tg.one_hot(np.array([0, 1]))  # wrong
 tg.conv2d(t, t, strides=2)  # wrong
 tg.conv2d(t)  # wrong

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..domains import Integers, Reals, cases
-from ..errors import ShapeError
+from ..errors import CallError, ShapeError
 from ..graph import Recorder
 from ..row import row, variadic
 
@@ -18,6 +18,9 @@ ANY = Reals(-4, 4)
 
 
 def _reshape(x, *, shape):
+    if shape is None:
+        raise CallError("reshape() needs shape: call it as reshape(x, (2, 3)).",
+                        code="wrong-arguments")
     x = np.asarray(x)
     try:
         return x.reshape(shape)

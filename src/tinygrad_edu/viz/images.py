@@ -124,8 +124,13 @@ def _caption(ax: Any, text: str) -> None:
 
 def _as_images(function: str, images: Any) -> np.ndarray:
     """(n, H, W), or (n, H, W, 3) for colour."""
-    array = images if isinstance(images, (np.ndarray, Tensor)) else np.stack(list(images))
-    array = plain_array(array)
+    if not isinstance(images, (np.ndarray, Tensor)):
+        images = [plain_array(image) for image in images]
+        if len({image.shape for image in images}) > 1:
+            shapes = ", ".join(str(image.shape) for image in images)
+            raise ShapeError(f"{function}: the images have shapes {shapes}; expected equal ones.")
+        images = np.array(images)
+    array = plain_array(images)
     if array.ndim == 4 and array.shape[1] in (1, 3):
         array = array[:, 0] if array.shape[1] == 1 else np.moveaxis(array, 1, -1)
     elif array.ndim != 3:
