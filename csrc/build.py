@@ -29,28 +29,50 @@ def interface():
 
 
 def kernel_rows():
-    """kernels.def as a list of (name, parameters), the rows of ops.def put where it is included."""
-    operations = re.findall(r"^(UNARY1?)\((\w+),", source_text("ops.def"), flags=re.MULTILINE)
+    """kernels.def as a list of (name, parameters), the rows of ops.def and binary.def put where
+    they are included."""
     macros = {}
     text = ""
     for line in source_text("kernels.def").splitlines():
-        if define := re.match(r"#define (\w+)\(op, f, d\)(.*)", line):
+        if define := re.match(r"#define (\w+)\(op, [fd, ]+\)(.*)", line):
             macros[define[1]] = define[2]
-        elif line.startswith('#include "ops.def"'):
-            for macro, operation in operations:
+        elif table := re.match(r'#include "(\w+\.def)"', line):
+            for macro, operation in re.findall(r"^(\w+)\((\w+),", source_text(table[1]), re.M):
                 text += re.sub(r"\bop(##|\b)", operation, macros[macro])
         else:
             text += line + "\n"
     return re.findall(r"TG_KERNEL\(\s*(\w+),\s*\(([^()]*)\)", text)
 
 
-def declarations():
-    """Everything cffi is to declare."""
-    lines = [interface()]
+def kernels():
+    """Every kernel as (name with its suffix, parameters)."""
     for suffix, dtype in (("f32", "float"), ("f64", "double")):
         for name, parameters in kernel_rows():
-            parameters = " ".join(re.sub(r"\bT\b", dtype, parameters).split())
-            lines.append(f"int tg_{name}_{suffix}({parameters});")
+            yield f"{name}_{suffix}", " ".join(re.sub(r"\bT\b", dtype, parameters).split())
+
+
+def declarations():
+    """Everything cffi is to declare: each kernel with its own parameters, and as a program calls
+    it."""
+    lines = [interface()]
+    for name, parameters in kernels():
+        lines.append(f"int tg_{name}({parameters});")
+        lines.append(f"int tg_words_{name}(const union tg_word *words);")
+    return "\n".join(lines)
+
+
+def called_by_words():
+    """tg_words_<kernel> of every kernel: it takes its arguments out of words (see program.c)."""
+    member = {"size_t": "n", "int": "i", "float": "d", "double": "d"}
+    lines = ['#include "tg.h"']
+    for name, parameters in kernels():
+        arguments = []
+        for i, parameter in enumerate(parameters.split(",")):
+            kind = parameter.split()[0]
+            value = f"words[{i}].{'p' if '*' in parameter else member[kind]}"
+            arguments.append(value if "*" in parameter else f"({kind}){value}")
+        lines.append(f"int tg_words_{name}(const union tg_word *words)")
+        lines.append(f"{{ return tg_{name}({', '.join(arguments)}); }}")
     return "\n".join(lines)
 
 
@@ -73,4 +95,4 @@ def build_options():
 
 ffibuilder = FFI()
 ffibuilder.cdef(declarations())
-ffibuilder.set_source("tinygrad_edu._kernels", '#include "tg.h"', **build_options())
+ffibuilder.set_source("tinygrad_edu._kernels", called_by_words(), **build_options())

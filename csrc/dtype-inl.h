@@ -3,6 +3,7 @@
 #include "simd-inl.h"
 #include "math-inl.h"
 #include "elementwise-inl.h"
+#include "binary-inl.h"
 #include "reduce-inl.h"
 #include "softmax-inl.h"
 #include "optim-inl.h"

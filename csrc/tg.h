@@ -32,6 +32,13 @@ struct tg_window {
     size_t size[2], out[2], kernel[2], stride[2], padding[2], dilation[2];
 };
 
+/* How an array that need not be dense lies in memory: strides in elements. */
+enum { TG_MAX_AXES = 8 };
+struct tg_strided {
+    size_t ndim, shape[8];
+    ptrdiff_t strides[8];
+};
+
 /* Threads used by one call, the caller included. The default is the number of cores this process
  * may use; n < 1 restores it. */
 void tg_set_num_threads(int n);
@@ -52,6 +59,54 @@ int tg_use_isa(const char *name);
  * system, which makes every step of a training fault all its pages in again. It concerns the whole
  * process. Returns 1, or 0 where the C library has no such setting. */
 int tg_keep_memory(int bytes);
+
+/* One argument of a kernel, whatever its type. */
+union tg_word {
+    void *p;
+    size_t n;
+    int64_t i;
+    double d;
+};
+
+/* A kernel and its arguments, as a program holds them. build.py makes a function tg_words_<kernel>
+ * of this type for every row of the tables. */
+typedef int (*tg_kernel)(const union tg_word *words);
+struct tg_call {
+    tg_kernel kernel;
+    const union tg_word *words;
+};
+
+/* Elementwise calls that are made on one tile of their arrays after the other, while it is in the
+ * first cache, instead of on whole arrays. `moves` has one entry for each word of each call, how it
+ * differs from tile to tile; a register is a tile that lives in scratch memory only. */
+enum { TG_FIXED = 0, TG_ALONG = 1, TG_REGISTER = 2, TG_LENGTH = 3, TG_BEGIN = 4 };
+enum { TG_TILE_WORDS = 6 };
+struct tg_tiles {
+    const struct tg_call *calls;
+    const unsigned char *moves; /* TG_TILE_WORDS for each call */
+    size_t count, tile, itemsize, registers;
+};
+
+/* Make the calls of a struct tg_tiles (word 0) on so many elements (word 1). */
+int tg_words_tiles(const union tg_word *words);
+
+/* A word that is to hold an address in array number `array`, `offset` bytes from its start. */
+struct tg_bind {
+    union tg_word *word;
+    size_t array, offset;
+};
+
+/* What a compiled step calls. */
+struct tg_program {
+    const struct tg_call *calls;
+    size_t call_count;
+    const struct tg_bind *binds;
+    size_t bind_count;
+};
+
+/* Point the words at the arrays of this run and make the calls in order, up to the first that
+ * fails: its number is put into *failed, its status returned. Not to be run twice at once. */
+int tg_run(const struct tg_program *program, char *const *arrays, size_t *failed);
 
 /* cdef: end */
 

@@ -61,6 +61,7 @@ if TYPE_CHECKING:  # what the loop and __getattr__ below do, in words that a typ
         viz as viz,
     )
     from ._surface import *  # noqa: F403  (written by ops/surface.py)
+    from .compiler import compile as compile
     from .serialization import load as load, save as save
     from .transforms import (
         grad as grad,
@@ -89,6 +90,7 @@ _ROOMS = (
     "viz",
 )
 _WITHIN = {
+    "compile": "compiler",
     **dict.fromkeys(("load", "save"), "serialization"),
     **dict.fromkeys(
         ("grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"), "transforms"

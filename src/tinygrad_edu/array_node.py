@@ -13,7 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from .errors import ArgumentError, CallError, GradientWarning, GraphError
-from .graph import Node
+from .graph import Node, open_trace, traces
 
 
 class ArrayNode(Node):
@@ -53,7 +53,16 @@ class ArrayNode(Node):
                 f"item: a tensor of shape {self.shape} holds {self.size} elements, not one.",
                 code="not-one-element",
             )
+        if traces:
+            self._stay_traced("item(), float(), a branch, an index or a print")
         return self.payload.item()
+
+    def _stay_traced(self, what: str, instead: str = "") -> None:
+        """Refuse to hand out numbers while this thread's step is compiled: a replay would go on
+        with those of the first call."""
+        trace = open_trace()
+        if trace is not None:
+            trace.refuse_numbers(what, instead)
 
     def numpy(self) -> ndarray:
         """The ndarray, sharing memory. Raises GraphError for a tensor that requires grad: detach it
@@ -66,10 +75,14 @@ class ArrayNode(Node):
                 "list of tensors).",
                 code="leaves-the-graph",
             )
+        if traces:
+            self._stay_traced("numpy(), np.asarray")
         return self.payload
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
+        if traces:
+            self._stay_traced("tolist()")
         return self.payload.tolist()
 
     def __len__(self) -> int:
@@ -84,7 +97,7 @@ class ArrayNode(Node):
                 "of its .data.",
                 code="not-one-element",
             )
-        return bool(self.payload.item())
+        return bool(self.item())
 
     def __float__(self) -> float:
         return float(self._as_number())
@@ -114,7 +127,7 @@ class ArrayNode(Node):
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.size != 1:
             raise CallError(f"a tensor of shape {self.shape} and dtype {self.dtype} is no index.")
-        return int(self.payload.item())
+        return int(self.item())
 
     if not TYPE_CHECKING:  # seen by NumPy's stubs, it would make array * t an ndarray
 
@@ -122,6 +135,8 @@ class ArrayNode(Node):
             return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __repr__(self) -> str:
+        if traces:
+            self._stay_traced("print() or repr()")
         numbers = (
             np.array2string(self.payload, separator=", ", prefix="tensor(")
             if isinstance(self.payload, ndarray)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .dtypes import as_array
-from .random import generator
+from .random import draw
 from .tensor import Tensor
 
 FLOAT = np.float32
@@ -22,6 +22,16 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 def _made(array: np.ndarray, dtype: Any, requires_grad: bool) -> Tensor:
     return Tensor(array, dtype=dtype, requires_grad=requires_grad)
+
+
+def _drawn(rng: Any, name: str, shape: tuple[Any, ...], dtype: Any, requires_grad: bool) -> Tensor:
+    """Numbers from the method `name` of a Generator, which makes both dtypes itself."""
+    size = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    made = np.float64 if np.dtype(dtype) == np.float64 else np.float32
+    numbers = draw(rng, lambda source: as_array(getattr(source, name)(size, made), dtype))
+    tensor = Tensor._of(numbers)
+    tensor.requires_grad = requires_grad
+    return tensor
 
 
 def zeros(shape: Any, dtype: Any = FLOAT, requires_grad: bool = False) -> Tensor:
@@ -61,20 +71,12 @@ def linspace(
 def rand(*shape: Any, dtype: Any = FLOAT, requires_grad: bool = False, rng: Any = None) -> Tensor:
     """Uniform in [0, 1): rand(2, 3) or rand((2, 3)). `rng`: seed, Generator or None for
     `tg.manual_seed`'s."""
-    return _made(generator(rng).random(_shape(shape), _drawn(dtype)), dtype, requires_grad)
+    return _drawn(rng, "random", shape, dtype, requires_grad)
 
 
 def randn(*shape: Any, dtype: Any = FLOAT, requires_grad: bool = False, rng: Any = None) -> Tensor:
     """Normal with mean 0 and deviation 1: randn(2, 3) or randn((2, 3)). `rng` as in `rand`."""
-    return _made(generator(rng).standard_normal(_shape(shape), _drawn(dtype)), dtype, requires_grad)
-
-
-def _shape(given: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(given[0]) if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
-
-
-def _drawn(dtype: Any) -> Any:
-    return np.float64 if np.dtype(dtype) == np.float64 else np.float32
+    return _drawn(rng, "standard_normal", shape, dtype, requires_grad)
 
 
 def zeros_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:

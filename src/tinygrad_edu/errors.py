@@ -23,6 +23,7 @@ CODES = {
     "leaves-the-graph": "A tensor that requires grad was turned into plain numbers.",
     "no-gradient-arrives": "Something waits for a gradient that will never come.",
     "missing-zero-grad": "A step with gradients that the step before had used already (warning).",
+    "cannot-compile": "Something in a step that tg.compile cannot make a program of.",
     "traced-value": "A value that is being traced was asked for its number.",
     "value-or-tensor": "A Value met a Tensor, or an operation that is for arrays.",
     "non-finite-number": "detect_anomaly() found the first NaN or inf.",
@@ -161,6 +162,12 @@ class SharingError(TinygradEduError, BufferError):
     """Memory that cannot be shared with another library."""
 
     code = "cannot-share-memory"
+
+
+class CompileError(TinygradEduError, TypeError):
+    """Something in a step that cannot be compiled."""
+
+    code = "cannot-compile"
 
 
 class ForwardError(TinygradEduError, NotImplementedError):

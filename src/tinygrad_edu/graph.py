@@ -41,6 +41,22 @@ class Recorder:
     def record(cls, op: Op, inputs: tuple, params: dict[str, Any]) -> Any:
         raise NotImplementedError
 
+    @classmethod
+    def record_vjp(
+        cls, op: Op, g: Any, out: Any, values: Sequence, params: dict, needs: Sequence, stash: Any
+    ) -> Any:
+        """Run the vjp kernel of `op` on payloads of this kind, and remember it; NotImplemented
+        where it does not apply: then the formulas are used."""
+        return NotImplemented
+
+    def beside(self, numbers: Any) -> Any:
+        """`numbers` as a payload of this kind, for what is computed without a Node."""
+        return numbers
+
+    def write_into(self, target: Any) -> None:
+        """Write this payload into the memory of the leaf `target`, and remember it."""
+        raise NotImplementedError
+
 
 class Node(Recorder):
     """A payload in the graph. A leaf has no `op`; `inputs` becomes None when a backward has freed
@@ -97,7 +113,10 @@ class Node(Recorder):
         out = self if create_graph else self.payload
         results: Any = NotImplemented
         if op.kernel_vjp is not None and self.uses_kernels and not create_graph:
-            results = op.kernel_vjp(g, out, values, self.params, needs, self.stash)
+            if isinstance(out, Recorder):
+                results = out.record_vjp(op, g, out, values, self.params, needs, self.stash)
+            else:
+                results = op.kernel_vjp(g, out, values, self.params, needs, self.stash)
         if results is NotImplemented:
             formulas = _one_by_one if op.joint is None else _jointly
             results = formulas(self, g, out, values, needs)
@@ -116,6 +135,14 @@ class Node(Recorder):
 
 
 # ----------------------------------------------------------------------------- recording on and off
+
+traces: dict[int, Any] = {}  # thread -> the Trace that watches it (compiler/); empty almost always
+
+
+def open_trace() -> Any:
+    """The Trace that watches this thread while a step is compiled, or None."""
+    return traces.get(get_ident()) if traces else None
+
 
 silenced: dict[int, int] = {}  # thread -> depth of its no_grad blocks; empty almost always
 

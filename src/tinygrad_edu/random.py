@@ -5,11 +5,14 @@ Every function that draws takes `rng`: an int seed, a numpy Generator, or None f
 generator, which `manual_seed` sets.
 """
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .errors import ArgumentError
+from .graph import open_trace, traces
 
 _package: Any = (
     None  # made when first asked for: importing numpy.random takes as long as all of this package
@@ -34,6 +37,15 @@ def generator(rng: Any = None) -> "np.random.Generator":
     if isinstance(rng, np.random.Generator):
         return rng
     return _from_seed(rng)
+
+
+def draw(rng: Any, make: "Callable[[np.random.Generator], np.ndarray]") -> Any:
+    """make(the Generator that `rng` means): an array; or, while a step is compiled, its place in
+    the program, which draws it anew before each run. (The trace itself draws from a copy, so that
+    the stream of numbers is the one of an eager run.)"""
+    if traces and (trace := open_trace()) is not None:
+        return trace.draw(lambda: make(generator(rng)), make(copy.deepcopy(generator(rng))))
+    return make(generator(rng))
 
 
 def _from_seed(n: Any) -> "np.random.Generator":

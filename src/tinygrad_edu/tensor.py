@@ -19,7 +19,7 @@ from .anomaly import check_forward, watching
 from .array_node import ArrayNode
 from .dtypes import SUPPORTED, as_array, require_floating, unsupported
 from .errors import CallError, DtypeError, GraphError, ShapeError
-from .graph import Node, Recorder, propagate, recording
+from .graph import Node, Recorder, open_trace, propagate, recording, traces
 from .op import NO_PARAMS, OPS, Op, apply, on_arrays
 from .ops.reduction import sum as _sum
 from .ops.shape import astype, flatten, getitem, reshape, transpose
@@ -95,6 +95,8 @@ class Tensor(ArrayNode, TensorMethods):
                 payloads.append(x)
             else:
                 return cls.record(op, tuple([_operand(op, value) for value in inputs]), params)
+        if traces and (trace := open_trace()) is not None:
+            payloads, plain = trace.lift_tensors(inputs, payloads), False
         out = (on_arrays if plain else apply)(op, tuple(payloads), params)
         stash = None
         if op.stash:
@@ -168,6 +170,8 @@ class Tensor(ArrayNode, TensorMethods):
         g = self._upstream(gradient, create_graph)
         with np.errstate(all="ignore"):
             found = propagate(self, g, create_graph=create_graph, retain_graph=retain_graph)
+        if traces and (trace := open_trace()) is not None:
+            trace.touch(found, cleared=False)
         owned: set[int] = {id(g)}
         for leaf, grad in found.items():
             assert isinstance(leaf, Tensor)
@@ -279,12 +283,16 @@ class Tensor(ArrayNode, TensorMethods):
         """The ndarray itself. Assigning replaces the numbers (same shape and dtype); a backward
         that still needs the old ones will refuse, as it will when they were written over by
         `t.data[...] = ...` or the like between the forward and it (see writes.py)."""
+        if traces:
+            self._stay_traced("data", "Use operations of tinygrad_edu on the tensor itself.")
         if self.requires_grad and isinstance(self.payload, ndarray):
             mark_handed_out(self)
         return self.payload
 
     @data.setter
     def data(self, value: Any) -> None:
+        if traces:
+            self._stay_traced("data", "Write into it: with tg.no_grad(): t -= ...")
         value = value.payload if isinstance(value, Tensor) else np.asarray(value)
         if value.shape != self.shape:
             raise ShapeError(
@@ -328,6 +336,8 @@ class Tensor(ArrayNode, TensorMethods):
                     code="in-place-on-recorded",
                 )
             value = value.payload
+        if traces:
+            self._stay_traced("t[...] = ", "Build a new one: tg.where, tg.concatenate, tg.stack.")
         self.payload[key] = value
         mark_written(self)
 
@@ -341,6 +351,14 @@ class Tensor(ArrayNode, TensorMethods):
                 "under no_grad() before the forward.",
                 code="in-place-on-recorded",
             )
+
+    def _assign(self, result: Tensor) -> None:
+        """Write the numbers of `result`, of this shape, into the memory of this leaf."""
+        if isinstance(result.payload, Recorder):
+            result.payload.write_into(self)
+        else:
+            self.payload[...] = result.payload
+        mark_written(self)
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor:
         if self.op is not None:
@@ -379,6 +397,8 @@ def _operand(op: Op, x: Any) -> Any:
     supported dtype."""
     if type(x) in _PLAIN or isinstance(x, Tensor) or (type(x) is ndarray and x.dtype in SUPPORTED):
         return x
+    if isinstance(x, Recorder) and not isinstance(x, Node):
+        return Tensor._of(x)  # a payload of another kind, such as numbers that a program draws
     if isinstance(x, Recorder):
         raise CallError(
             f"{op.name}: a Tensor and a {type(x).__name__} cannot meet in one operation.",
@@ -429,13 +449,12 @@ def _in_place(operator: Callable) -> Callable:
         if not self.requires_grad or self.op is not None:
             return operator(self, other)
         self._writable("t += ..., t -= ... and their like on")
-        result = operator(self, other).payload
+        result = operator(self, other)
         if result.shape != self.shape:
             raise ShapeError(
                 f"in place: the result has shape {result.shape}, and the parameter {self.shape}."
             )
-        self.payload[...] = result
-        mark_written(self)
+        self._assign(result)
         return self
 
     return assign

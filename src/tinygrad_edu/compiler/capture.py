@@ -3,107 +3,290 @@
 A `Traced` carries the numbers of the call that is being watched, so shapes and dtypes come from the
 operations themselves and no shape rule is written twice. Every operation on one is computed at once
 and also noted as an instruction. Put inside a Tensor, it lets the whole engine run unchanged:
-forward and backward both end up in the program.
+forward, backward and optimizer all end up in the program.
+
+A `Trace` is what is noted. While one is open on a thread (`graph.traces`), Tensors of that thread
+hand their operations the traced form of their arrays, so that what is computed from parameters
+alone is noted too.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
+from numpy import ndarray
 
-from ..errors import CallError
+from ..errors import CompileError
 from ..graph import Node, Recorder
 from ..op import NO_PARAMS, Op, apply
 from ..ops.shape import getitem
 
+PACKAGE = str(Path(__file__).parent.parent)
 
-@dataclass(frozen=True)
+
+@dataclass(eq=False, slots=True)
 class Place:
-    """Where a value lives: its number in the program, its shape and dtype."""
+    """Where a value lives: its number in the program, its shape and dtype, and what kind of memory
+    it is: "input", an argument of the step; "outside", an array that was there before, read (and
+    perhaps written) where it lies; "gradient", the `.grad` that a parameter comes with; "made",
+    what the program computes; "drawn", what is drawn at random before each run.
+
+    A view has the place that it looks into (`of`), its distance from there and its strides, in
+    bytes.
+    """
 
     number: int
     shape: tuple[int, ...]
     dtype: np.dtype
+    kind: str
+    strides: tuple[int, ...]
+    array: Any = None  # the ndarray, where it is known: kinds "outside" and "gradient"
+    of: Place | None = None
+    offset: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many elements there are."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def ndim(self) -> int:
+        """How many axes there are."""
+        return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes its elements take."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def root(self) -> Place:
+        """The place whose memory it is."""
+        return self if self.of is None else self.of
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether its elements lie side by side in C order."""
+        expected = self.dtype.itemsize
+        for n, stride in zip(reversed(self.shape), reversed(self.strides)):
+            if n != 1 and stride != expected:
+                return self.size == 0
+            expected *= n
+        return True
 
     def __str__(self) -> str:
         return f"%{self.number}"
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, slots=True)
 class Instruction:
-    """One operation: `output = op(*inputs, **params)`; an input is a Place or a Python number."""
+    """One thing that the step does. `inputs` are Places, Python numbers or None, `outputs` Places,
+    or None for what is not wanted. `kind`:
 
-    op: Op
+        "forward"  outputs = op(*inputs, **params); a second output is what the forward left for its
+                   vjp
+        "vjp"      inputs = (g, out, *inputs of the op, *stash): the gradients of the op's inputs
+        "write"    the second input is written into the first
+        "update"   a step of `params["optimizer"]`: inputs = weights, then gradients
+        "draw"     outputs are drawn by `params["draw"]`
+    """
+
+    kind: str
+    op: Any
     inputs: tuple
     params: dict[str, Any]
-    output: Place
+    outputs: tuple
+    where: str
 
     def __str__(self) -> str:
         params = "".join(f", {name}={value!r}" for name, value in self.params.items())
         given = ", ".join(str(x) for x in self.inputs)
-        kind = f"{self.output.dtype}{list(self.output.shape)}"
-        return f"{self.output}: {kind} = {self.op.name}({given}{params})"
+        out = ", ".join(f"{p}: {p.dtype}{list(p.shape)}" for p in self.outputs if p is not None)
+        name = self.op.name if self.op is not None else self.kind
+        return f"{out} = {name}{'_vjp' if self.kind == 'vjp' else ''}({given}{params})"
 
 
-@dataclass
-class Program:
-    """What a traced function did: its inputs, the constants that it met, and its instructions in
-    order."""
+def source_line() -> str:
+    """file:line of the user's code that is running: the innermost frame outside this package."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}" if frame is not None else "?"
 
-    inputs: list[Place] = field(default_factory=list)
-    constants: dict[int, np.ndarray] = field(default_factory=dict)
+
+def refuse(what: str, instead: str, code: str | None = None) -> NoReturn:
+    """Stop the trace: what cannot be compiled, at which line, what to write instead."""
+    raise CompileError(f"compile: {what} (at {source_line()}). {instead}", code=code)
+
+
+@dataclass(eq=False)
+class Trace:
+    """What a watched function does: instructions in order, the places that they speak of, and
+    whatever a replay has to look at first: the tensors and modules that took part."""
+
     instructions: list[Instruction] = field(default_factory=list)
+    inputs: list[Place] = field(default_factory=list)
     outputs: list[Place] = field(default_factory=list)
-    _known: dict[int, Place] = field(default_factory=dict)
+    tensors: dict[int, Any] = field(default_factory=dict)
+    modules: dict[int, Any] = field(default_factory=dict)
+    optimizers: dict[int, Any] = field(default_factory=dict)
+    gradients: dict[int, tuple] = field(default_factory=dict)  # tensor, its .grad before
+    without_gradient: list[Any] = field(default_factory=list)  # had none, which the step relies on
+    arrived: list[tuple[Any, Place]] = field(default_factory=list)  # the "gradient" places
+    open: bool = True
+    _lifted: dict[int, Traced] = field(default_factory=dict)
     _count: int = 0
 
-    def place(self, value: np.ndarray) -> Place:
-        """A new place for `value`."""
-        made = Place(self._count, value.shape, value.dtype)
+    # ----------------------------------------------------------------------------------- places
+
+    def place(self, value: ndarray, kind: str = "made") -> Place:
+        """A new place for a value like `value`."""
+        made = Place(self._count, value.shape, value.dtype, kind, value.strides)
         self._count += 1
+        if kind in ("outside", "gradient"):
+            made.array = value
         return made
 
-    def constant(self, value: np.ndarray) -> Place:
-        """The place of an array from outside; the same array always has the same one."""
-        known = self._known.get(id(value))
+    def lift(self, array: ndarray) -> Traced:
+        """The traced form of an array from outside; the same array always has the same one, until
+        it is written into."""
+        known = self._lifted.get(id(array))
         if known is None:
-            known = self._known[id(value)] = self.place(value)
-            self.constants[known.number] = value  # held, so that its id stays its own
+            known = self._lifted[id(array)] = Traced(self, array, self.place(array, "outside"))
         return known
 
-    def run(self, *arrays: np.ndarray) -> list[np.ndarray]:
-        """Interpret the program on new inputs. (The specification of a replay; `compile` will do it
-        in C.)"""
-        values: dict[int, Any] = dict(self.constants)
-        values.update(
-            (place.number, np.asarray(array)) for place, array in zip(self.inputs, arrays)
-        )
-        for step in self.instructions:
-            given = tuple(values[x.number] if isinstance(x, Place) else x for x in step.inputs)
-            out = apply(step.op, given, step.params)
-            values[step.output.number] = out[0] if step.op.stash else out
-        return [values[place.number] for place in self.outputs]
+    def lift_tensors(self, inputs: tuple, payloads: Sequence) -> list:
+        """`payloads` of the operands `inputs` with arrays in their traced form."""
+        lifted = list(payloads)
+        for i, (x, payload) in enumerate(zip(inputs, payloads)):
+            if type(payload) is ndarray and isinstance(x, Node):
+                self.tensors.setdefault(id(x), x)
+                lifted[i] = self.lift(payload)
+        return lifted
 
-    def __str__(self) -> str:
-        header = ", ".join(f"{p}: {p.dtype}{list(p.shape)}" for p in self.inputs)
-        body = "\n".join(f"  {step}" for step in self.instructions)
-        return f"program({header})\n{body}\n  return {', '.join(map(str, self.outputs))}"
+    def run(self, *arrays: ndarray) -> list[ndarray]:
+        """The outputs for other arrays of the same shapes, instruction by instruction: the
+        specification of a replay."""
+        from .interpret import interpret  # which is built on this file
+
+        return interpret(self, arrays)
+
+    # ------------------------------------------------------------------------------------ notes
+
+    def note(self, kind: str, op: Any, inputs: Sequence, params: dict, outputs: Sequence) -> None:
+        """Enter an instruction; arrays among the inputs are from outside."""
+        placed = tuple([self.placed(x) for x in inputs])
+        self.instructions.append(
+            Instruction(kind, op, placed, params, tuple(outputs), source_line())
+        )
+
+    def placed(self, x: Any) -> Any:
+        """An input as the program knows it: a Place, or the Python number itself."""
+        if isinstance(x, Traced):
+            if x.trace is not self:
+                refuse(
+                    "a value that belongs to another call is used",
+                    "It was kept while another compiled step was traced. Return it from that step.",
+                )
+            return x.place
+        if x is None or type(x) in (float, int, bool):
+            return x
+        return self.lift(np.asarray(x)).place
+
+    def touch(self, tensors: Any, *, cleared: bool) -> None:
+        """Remember the `.grad` that each tensor came with: a trace leaves it as it was. `cleared`:
+        it is about to be thrown away, and does not matter."""
+        for tensor in tensors:
+            if id(tensor) in self.gradients:
+                continue
+            if tensor.grad is None and not cleared:
+                self.without_gradient.append(tensor)
+            self.gradients[id(tensor)] = (tensor, tensor.grad)
+            held = tensor.grad
+            if held is not None and type(held.payload) is ndarray:
+                # From here on it is the `.grad` that any later call comes with.
+                arrived = Traced(self, held.payload, self.place(held.payload, "gradient"))
+                self.arrived.append((tensor, arrived.place))
+                tensor.grad = type(tensor)._of(arrived)
+                tensor.grad.stash = held.stash
+
+    def write(self, target: Any, value: Traced) -> None:
+        """Note that `value` is written into the memory of the leaf, or array, `target`."""
+        array = target.payload if isinstance(target, Node) else target
+        if type(array) is not ndarray:
+            refuse(
+                "a tensor that the step itself computed, or was given, is written into",
+                "Build a new one: x = x + 1, tg.where, tg.concatenate.",
+            )
+        if isinstance(target, Node):
+            self.tensors.setdefault(id(target), target)
+        self.note("write", None, (self.lift(array), value), NO_PARAMS, ())
+        self.written(array)
+
+    def written(self, array: ndarray) -> None:
+        """From now on `array` holds other numbers, at another place of the same memory."""
+        before = self.lift(array).place
+        after = self.place(array, "outside")
+        after.of, after.array = before.root, array
+        self._lifted[id(array)] = Traced(self, array, after)
+
+    def step(self, optimizer: Any) -> None:
+        """Note a step of `optimizer` on every parameter that has a gradient."""
+        self.touch(optimizer.params, cleared=False)
+        self.optimizers.setdefault(id(optimizer), optimizer)
+        chosen = [i for i, p in enumerate(optimizer.params) if p.grad is not None]
+        due = [optimizer.params[i] for i in chosen]
+        if not due:
+            return
+        for p in due:
+            self.tensors.setdefault(id(p), p)
+        grads = [p.grad.payload for p in due]
+        arrays = [p.payload for p in due]
+        for p in due:
+            if p.grad.payload.shape != p.payload.shape:
+                optimizer._refuse(p)
+        earlier = sum(
+            x.kind == "update" and x.params["optimizer"] is optimizer for x in self.instructions
+        )
+        params = {"optimizer": optimizer, "chosen": chosen, "earlier": earlier}
+        self.note("update", None, (*map(self.lift, arrays), *grads), params, ())
+        for array in arrays:
+            self.written(array)
+
+    def refuse_numbers(self, what: str, instead: str) -> NoReturn:
+        """Stop: `what` would take numbers out of the step, where they change from call to call."""
+        refuse(
+            f"{what} reads the numbers of a tensor, and the program would go on with those of "
+            "the first call",
+            instead
+            or "Return the tensor from the step and read it there; choose between values "
+            "with tg.where; decide what does not depend on them before the step.",
+            code="traced-value",
+        )
+
+    def draw(self, draw: Callable[[], ndarray], example: ndarray) -> Traced:
+        """An array that `draw` makes anew before each run; `example` is what it looks like."""
+        made = Traced(self, example, self.place(example, "drawn"))
+        self.note("draw", None, (), {"draw": draw}, (made.place,))
+        return made
 
 
 class Traced(Recorder):
     """An array while it is watched: the numbers of this call, and their place in the program."""
 
-    __slots__ = ("program", "place", "value", "__weakref__")
+    __slots__ = ("trace", "place", "value", "__weakref__")
     __hash__ = object.__hash__
     __array_ufunc__ = None
 
-    def __init__(self, program: Program, value: np.ndarray, place: Place | None = None) -> None:
-        self.program = program
+    def __init__(self, trace: Trace, value: ndarray, place: Place | None = None) -> None:
+        self.trace = trace
         self.value = value
-        self.place = place or program.place(value)
+        self.place = place or trace.place(value)
 
     @classmethod
     def record(cls, op: Op, inputs: tuple, params: dict[str, Any] = NO_PARAMS) -> Any:
@@ -112,14 +295,49 @@ class Traced(Recorder):
         for x in inputs:
             if isinstance(x, Node):
                 return x.record(op, inputs, params)
-        program = next(x.program for x in inputs if isinstance(x, Traced))
-        out = apply(op, tuple(x.value if isinstance(x, Traced) else x for x in inputs), params)
-        value = np.asarray(out[0] if op.stash else out)
-        made = cls(program, value)
-        program.instructions.append(
-            Instruction(op, tuple(_placed(program, x) for x in inputs), params, made.place)
-        )
-        return (made, None) if op.stash else made
+        trace = _open_trace(inputs, op)
+        out = apply(op, tuple([_number(x) for x in inputs]), params)
+        stash = None
+        if op.stash:
+            out, stash = out
+        made = cls(trace, np.asarray(out))
+        if op.view:
+            _look_into(made, inputs[0])
+        left = [cls(trace, a) for a in _arrays(stash)]
+        trace.note("forward", op, inputs, params, [made.place, *(x.place for x in left)])
+        if not op.stash:
+            return made
+        return made, (tuple(left) if isinstance(stash, tuple) else left[0] if left else None)
+
+    @classmethod
+    def record_vjp(
+        cls, op: Op, g: Any, out: Any, values: Sequence, params: dict, needs: Sequence, stash: Any
+    ) -> Any:
+        """The vjp kernel of `op`, noted as one instruction; NotImplemented where it does not
+        apply and the formulas have to be traced."""
+        left = stash if isinstance(stash, tuple) else () if stash is None else (stash,)
+        numbers = tuple(map(_number, left)) if isinstance(stash, tuple) else _number(stash)
+        arrays = [_number(x) for x in values]
+        assert op.kernel_vjp is not None
+        results = op.kernel_vjp(_number(g), _number(out), arrays, params, needs, numbers)
+        if results is NotImplemented:
+            return NotImplemented
+        trace = out.trace
+        made = [
+            cls(trace, np.asarray(x)) if x is not None and need else None
+            for x, need in zip(results, needs)
+        ]
+        places = [None if x is None else x.place for x in made]
+        trace.note("vjp", op, (g, out, *values, *left), params, places)
+        return made
+
+    def beside(self, numbers: ndarray) -> Traced:
+        """An array from outside, read anew at each run."""
+        return self.trace.lift(numbers)
+
+    def write_into(self, target: Any) -> None:
+        """Note that these numbers are written into the leaf, or array, `target`."""
+        self.trace.write(target, self)
 
     __getitem__ = getitem
 
@@ -128,50 +346,78 @@ class Traced(Recorder):
     ndim = property(lambda self: self.value.ndim)
     size = property(lambda self: self.value.size)
 
-    def ones_like(self) -> Traced:
-        """A constant of ones of this shape and dtype: where a backward starts."""
-        ones = np.ones_like(self.value)
-        return Traced(self.program, ones, self.program.constant(ones))
+    def ones_like(self) -> ndarray:
+        """Ones of this shape and dtype: where a backward starts."""
+        return np.ones_like(self.value)
 
     def __bool__(self) -> bool:
-        raise CallError(
-            "a traced value has no truth: the program would freeze one branch. Choose with "
-            "tg.where.",
+        refuse(
+            "a branch on a traced value",
+            "The program would freeze one branch: choose with tg.where, or decide outside the "
+            "step.",
             code="traced-value",
         )
 
     def __float__(self) -> float:
-        raise CallError(
-            "a traced value has no number to give: it changes from call to call. Return it "
-            "instead.",
+        refuse(
+            "a traced value is read as a number",
+            "It changes from call to call: return it, and read it after the step.",
             code="traced-value",
         )
 
-    __int__ = __index__ = __float__
+    __int__ = __index__ = item = tolist = __float__
 
     def __repr__(self) -> str:
         return f"Traced({self.place}, {self.dtype}{list(self.shape)})"
 
 
-def _placed(program: Program, x: Any) -> Any:
-    """An input as the program knows it: a Place, or the Python number itself."""
-    if isinstance(x, Traced):
-        return x.place
-    if x is None or type(x) in (float, int, bool):
-        return x
-    return program.constant(np.asarray(x))
+def _open_trace(inputs: tuple, op: Op) -> Trace:
+    trace = next(x.trace for x in inputs if isinstance(x, Traced))
+    if not trace.open:
+        refuse(
+            f"{op.name} is given a value that was kept from inside a compiled step",
+            "Such a value has no numbers after the step: return it from the step.",
+        )
+    return trace
 
 
-def trace(function: Callable, arrays: Sequence[np.ndarray]) -> Program:
-    """Run `function` once on `arrays`, watched, and return the program of what it did.
+def _number(x: Any) -> Any:
+    return x.value if isinstance(x, Traced) else x
+
+
+def _arrays(stash: Any) -> tuple:
+    if stash is None:
+        return ()
+    return stash if isinstance(stash, tuple) else (stash,)
+
+
+def _look_into(made: Traced, source: Any) -> None:
+    """Give the place of a view the place that it looks into, if it shares its memory."""
+    if not isinstance(source, Traced) or not np.may_share_memory(made.value, source.value):
+        return
+    place, base = made.place, source.place
+    place.of = base.root
+    place.offset = base.offset + _address(made.value) - _address(source.value)
+    place.kind = base.kind
+
+
+def _address(array: ndarray) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def trace(function: Callable, arrays: Sequence[ndarray]) -> Trace:
+    """Run `function` once on `arrays`, watched, and return what it did.
 
     `function` gets one Traced for each array and returns a Traced or a sequence of them. What it
-    computes from other arrays alone is computed now and becomes a constant.
+    computes from other plain arrays alone is computed now.
     """
-    program = Program()
-    watched = [Traced(program, np.asarray(array)) for array in arrays]
-    program.inputs = [x.place for x in watched]
+    made = Trace()
+    watched = []
+    for array in map(np.asarray, arrays):
+        watched.append(Traced(made, array, made.place(array, "input")))
+    made.inputs = [x.place for x in watched]
     results = function(*watched)
     results = results if isinstance(results, (tuple, list)) else (results,)
-    program.outputs = [_placed(program, x) for x in results]
-    return program
+    made.outputs = [made.placed(x) for x in results]
+    made.open = False
+    return made

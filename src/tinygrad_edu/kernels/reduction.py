@@ -13,7 +13,7 @@ from . import reference
 from .library import POINTER, c_functions, from_buffer, like, ready
 
 
-def _middle(x: ndarray, axis: Any) -> tuple[int, int, int] | None:
+def _middle(x: Any, axis: Any) -> tuple[int, int, int] | None:
     """(outer, length, inner) around the axes that are reduced, if they stand together; None if
     not."""
     if axis is None:

@@ -15,7 +15,7 @@ from ..op import OPS
 from ..ops.elementwise import gelu
 from ..ops.loss import cross_entropy_classes, cross_entropy_probabilities
 from ..ops.normalization import batch_norm, layer_norm
-from ..random import generator
+from ..random import draw
 
 if TYPE_CHECKING:  # what the loop below does, in words that a type checker reads
     from .._surface import (
@@ -136,5 +136,9 @@ def dropout(input: WithAxes, p: float = 0.5, *, training: bool = True, rng: Any 
         raise ArgumentError(f"dropout: p={p!r}: expected a probability from 0 to less than 1.")
     if not training or p == 0:
         return input
-    kept = generator(rng).random(input.shape, np.float32) >= p
-    return input * (kept / (1 - p)).astype(input.dtype)
+    shape, dtype = input.shape, input.dtype
+
+    def mask(source: np.random.Generator) -> np.ndarray:
+        return ((source.random(shape, np.float32) >= p) / (1 - p)).astype(dtype)
+
+    return input * draw(rng, mask)

@@ -21,6 +21,7 @@ from ..errors import (
     TinygradEduError,
     UnknownNameError,
 )
+from ..graph import open_trace, traces
 from ..tensor import Tensor
 from ..writes import mark_written
 
@@ -41,6 +42,7 @@ class HookHandle:
         """Take the hook away; a second time does nothing."""
         hooks = dict(self._module._forward_hooks)
         hooks.pop(self._key, None)
+        Module.changes += 1
         if hooks:
             self._module._forward_hooks = hooks
         else:  # back to the class's empty one: the module is as if it had never had a hook
@@ -57,10 +59,24 @@ class Module:
     training: bool = True
     _forward_hooks: Mapping[int, Callable[..., Any]] = {}
 
+    changes = (
+        0  # how often an attribute of any module was set: whoever kept what one held looks again
+    )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        Module.changes += 1
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        Module.changes += 1
+        object.__delattr__(self, name)
+
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         raise ForwardError(f"{type(self).__name__} has no forward method: define forward(self, x).")
 
     def __call__(self: Forward[P, R], *inputs: P.args, **kwargs: P.kwargs) -> R:
+        if traces and (trace := open_trace()) is not None:
+            trace.modules.setdefault(id(self), self)
         try:
             out = self.forward(*inputs, **kwargs)
             if self._forward_hooks:
@@ -196,7 +212,10 @@ class Module:
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
-        for parameter in self.parameters():
+        parameters = self.parameters()
+        if traces and (trace := open_trace()) is not None:
+            trace.touch(parameters, cleared=True)
+        for parameter in parameters:
             parameter.grad = None
 
     # -------------------------------------------------------------------------------------- reading

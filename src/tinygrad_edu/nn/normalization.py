@@ -9,7 +9,6 @@ import numpy as np
 from ..errors import ShapeError
 from ..ops.normalization import batch_norm, layer_norm
 from ..tensor import Tensor
-from ..writes import mark_written
 from .layers import _check_sizes
 from .module import Module
 
@@ -61,8 +60,7 @@ class _BatchNorm(Module):
             self.eps,
         )
         if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.data[...] += 1
-            mark_written(self.num_batches_tracked)
+            self.num_batches_tracked._assign(self.num_batches_tracked + 1)
         return out
 
     def _share(self) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import kernels
 from ..domains import Reals, cases
-from ..errors import ArgumentError, GraphError, ShapeError
+from ..errors import ArgumentError, ShapeError
 from ..graph import Node, Recorder
 from ..row import row
 from ..writes import mark_written
@@ -146,9 +146,12 @@ def _move(running, seen, momentum, scale):
     numbers = running.payload if isinstance(running, Node) else running
     latest = seen.payload if isinstance(seen, Node) else seen
     if isinstance(latest, Recorder):
-        raise GraphError("batch_norm: a program that is being traced cannot write into the running "
-                         "estimates. Trace it after eval(), or without them.", code="traced-value")
-    numbers[...] = (1 - momentum) * numbers + momentum * scale * latest
+        numbers = latest.beside(numbers)
+    moved = (1 - momentum) * numbers + momentum * scale * latest
+    if isinstance(moved, Recorder):
+        moved.write_into(running)
+        return
+    numbers[...] = moved
     if isinstance(running, Node):
         mark_written(running)
 

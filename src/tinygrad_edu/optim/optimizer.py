@@ -19,6 +19,7 @@ from ..errors import (
     TinygradEduError,
     UnknownNameError,
 )
+from ..graph import open_trace, traces
 from ..kernels.optimizer import Held
 from ..tensor import STALE, USED, Tensor
 from ..writes import mark_written
@@ -100,6 +101,8 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Forget the gradients, so that the next backward starts from nothing."""
+        if traces and (trace := open_trace()) is not None:
+            trace.touch(self.params, cleared=True)
         for p in self.params:
             p.grad = None
 
@@ -111,6 +114,9 @@ class Optimizer:
         step before had used already: a zero_grad() is missing. Several backwards before a step are
         fine.
         """
+        if traces and (trace := open_trace()) is not None:
+            trace.step(self)
+            return
         ages, params = self._age, self.params
         ripe: dict[int, dict[int, Tensor]] = {}  # age -> the gradients by place
         stale = False

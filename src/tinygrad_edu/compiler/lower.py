@@ -1,0 +1,506 @@
+"""From instructions to calls of C kernels: one row for each operation that has some.
+
+A row is a function of (builder, instruction) that enters the calls and returns True, or returns
+False where it does not apply: another dtype, a layout that C cannot read. Then the instruction is
+run by Python. To give an operation its place in C programs, add its row; without one it works, and
+a program that uses it is several C calls with Python between them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..kernels.convolution import window_pointer
+from ..kernels.matrix import ACTIVATION_CODES
+from ..kernels.reduction import _axes_exist, _middle
+from ..ops.convolution import _look
+from ..ops.pooling import _pool
+from .calls import SUFFIX, Builder, Out, PythonCall, has_kernel
+from .capture import Instruction, Place
+from .update import lower_update
+
+Row = Callable[[Builder, Instruction], bool]
+FORWARD: dict[str, Row] = {}
+BACKWARD: dict[str, Row] = {}
+NEGATED = "negative"
+
+
+def forward(*names: str) -> Callable[[Row], Row]:
+    """Enter a row for the forward of these operations."""
+
+    def enter(row: Row) -> Row:
+        FORWARD.update(dict.fromkeys(names, row))
+        return row
+
+    return enter
+
+
+def backward(*names: str) -> Callable[[Row], Row]:
+    """Enter a row for the vjp of these operations."""
+
+    def enter(row: Row) -> Row:
+        BACKWARD.update(dict.fromkeys(names, row))
+        return row
+
+    return enter
+
+
+def lower(builder: Builder, instructions: list[Instruction], in_c: bool) -> None:
+    """Enter every instruction as calls of C kernels where there are some (and `in_c`), as Python
+    elsewhere."""
+    for step in instructions:
+        if step.kind == "draw" or (step.kind == "forward" and _is_view(step)):
+            continue
+        builder.instruction = step
+        before = len(builder.calls)
+        if not (in_c and _floating(step) and _row(step)(builder, step)):
+            del builder.calls[before:]
+            builder.calls.append(PythonCall(step))
+
+
+def _is_view(step: Instruction) -> bool:
+    return step.op.view and step.outputs[0].of is not None
+
+
+def _floating(step: Instruction) -> bool:
+    """Whether all that is computed has one dtype that C knows, and there is something of it."""
+    made = [p for p in step.outputs if p is not None] or [
+        x for x in step.inputs if isinstance(x, Place)
+    ]
+    return all(p.dtype == made[0].dtype and p.dtype in SUFFIX and p.size for p in made)
+
+
+def _row(step: Instruction) -> Row:
+    if step.kind == "forward":
+        return FORWARD.get(step.op.name) or (_moved if step.op.view else _unary)
+    if step.kind == "vjp":
+        return BACKWARD.get(step.op.name) or _unary_vjp
+    return _write if step.kind == "write" else lower_update
+
+
+# --------------------------------------------------------------------------- element by element
+
+
+def _param(step: Instruction) -> list[float] | None:
+    """The one number that an elementwise kernel takes; None where it is none."""
+    values = list(step.params.values())
+    if len(values) > 1 or not all(isinstance(v, (int, float)) for v in values):
+        return None
+    return [float(v) for v in values]
+
+
+def _unary(b: Builder, step: Instruction) -> bool:
+    name, (x, *others) = step.op.forward.__name__, step.inputs
+    param = _param(step)
+    if others or param is None or step.op.cases is not None or not has_kernel(name):
+        return False
+    (out,) = step.outputs
+    if not isinstance(x, Place) or x.dtype != out.dtype or (x := b.dense(x)) is None:
+        return False
+    b.call(name, out.dtype, Out(out), x, *param, out.size, elements=out.size)
+    return True
+
+
+def _unary_vjp(b: Builder, step: Instruction) -> bool:
+    name, param = f"{step.op.forward.__name__}_grad", _param(step)
+    if param is None or step.op.cases is not None or not has_kernel(name):
+        return False
+    (dx,) = step.outputs
+    dense = _dense(b, dx.dtype, *step.inputs)
+    if dense is None or any(x.shape != dx.shape for x in dense):
+        return False
+    g, out, x = dense
+    b.call(name, dx.dtype, Out(dx), g, x, out, *param, dx.size, elements=dx.size)
+    return True
+
+
+def _dense(b: Builder, dtype: np.dtype, *places: Any) -> list[Any] | None:
+    """The places with their elements side by side, None standing for None; None where one is not
+    an array of this dtype."""
+    found = []
+    for place in places:
+        if place is not None:
+            if not isinstance(place, Place) or place.dtype != dtype:
+                return None
+            place = b.dense(place)
+            if place is None:
+                return None
+        found.append(place)
+    return found
+
+
+BINARY = {
+    "add": "plus",
+    "subtract": "minus",
+    "multiply": "times",
+    "divide": "over",
+    "maximum": "larger",
+    "minimum": "smaller",
+}
+
+
+@forward(*BINARY)
+def _binary(b: Builder, step: Instruction) -> bool:
+    (out,) = step.outputs
+    return binary(b, BINARY[step.op.name], out, *step.inputs)
+
+
+@forward(NEGATED)
+def _negative(b: Builder, step: Instruction) -> bool:
+    (out,) = step.outputs
+    return binary(b, "times", out, step.inputs[0], -1.0)
+
+
+def binary(b: Builder, kernel: str, out: Place, x: Any, y: Any) -> bool:
+    """Enter out = kernel(x, y), of places that broadcast or numbers."""
+    x, y = number(x), number(y)
+    if not isinstance(x, Place) and not isinstance(y, Place):
+        return False
+    n, dtype = out.size, out.dtype
+    if any(isinstance(v, Place) and v.dtype != dtype for v in (x, y)):
+        return False
+    if not isinstance(y, Place):
+        x = broadcast(b, x, out.shape)
+        if x is not None:
+            b.call(f"{kernel}_right", dtype, Out(out), x, y, n, elements=n)
+        return x is not None
+    if not isinstance(x, Place):
+        y = broadcast(b, y, out.shape)
+        if y is not None:
+            b.call(f"{kernel}_left", dtype, Out(out), y, x, n, elements=n)
+        return y is not None
+    x, y = broadcast(b, x, out.shape), broadcast(b, y, out.shape)
+    if x is None or y is None:
+        return False
+    b.call(kernel, dtype, Out(out), x, y, n, elements=n)
+    return True
+
+
+def number(x: Any) -> Any:
+    """A Python number, or a known constant of shape (), as a float; a place as it is."""
+    if not isinstance(x, Place):
+        return float(x)
+    return x.array.item() if _is_constant(x) and x.shape == () else x
+
+
+def _is_constant(place: Place) -> bool:
+    array = place.array
+    return array is not None and array.base is None and not array.flags.writeable
+
+
+def broadcast(b: Builder, x: Place, shape: tuple[int, ...]) -> Place | None:
+    """A place with the numbers of x in `shape`: itself, or filled by the `spread` kernel where x
+    is a number, a vector along rows or a column, by a strided copy elsewhere."""
+    if x.shape == shape:
+        return b.dense(x)
+    made = b.temporary(shape, x.dtype)
+    n = made.size
+    kept = (1,) * (len(shape) - len(x.shape)) + x.shape
+    span = [i for i, length in enumerate(kept) if length != 1]
+    first, last = (span[0], span[-1] + 1) if span else (0, 0)
+    source = b.dense(x)
+    if source is not None and kept[first:last] == shape[first:last]:
+        repeat, length = math.prod(shape[last:]) if span else 1, max(x.size, 1)
+        b.call("spread", x.dtype, Out(made), source, 0, n, repeat, length, elements=n)
+        return made
+    strides = (0,) * (len(shape) - len(x.shape)) + x.strides
+    strides = tuple(0 if length == 1 else s for length, s in zip(kept, strides))
+    view = Place(x.number, shape, x.dtype, x.kind, strides, x.array, x.root, x.offset)
+    return made if b.copy(made, view) else None
+
+
+# ------------------------------------------------------------------------ moving and reducing
+
+
+def _moved(b: Builder, step: Instruction) -> bool:
+    """A row that may be a view and is not: a reshape of what does not lie side by side."""
+    (out,), x = step.outputs, step.inputs[0]
+    if not isinstance(x, Place) or x.size != out.size or step.op.name != "reshape":
+        return False
+    return b.copy(out, x)
+
+
+@forward("astype")
+def _astype(b: Builder, step: Instruction) -> bool:
+    (out,), (x,) = step.outputs, step.inputs
+    return isinstance(x, Place) and b.copy(out, x)
+
+
+def _write(b: Builder, step: Instruction) -> bool:
+    target, value = step.inputs
+    if not target.contiguous or target.array is None or not target.array.flags.writeable:
+        return False
+    value = number(value)
+    if not isinstance(value, Place):
+        return False
+    value = broadcast(b, value, target.shape)
+    return value is not None and b.copy(target, value)
+
+
+@forward("sum", "max", "mean")
+def _reduced(b: Builder, step: Instruction) -> bool:
+    (out,), (x,) = step.outputs, step.inputs
+    axis = step.params["axis"]
+    if not isinstance(x, Place) or x.dtype != out.dtype or not _axes_exist(axis, len(x.shape)):
+        return False
+    dense = b.dense(x)
+    split = _middle(x, axis)
+    if dense is None or split is None:
+        return False
+    if step.op.name != "mean":
+        b.call(step.op.name, x.dtype, Out(out), dense, *split)
+        return True
+    total = b.temporary(out.shape, x.dtype)
+    b.call("sum", x.dtype, Out(total), dense, *split)
+    return binary(b, "over", out, total, float(split[1]))
+
+
+@forward("softmax", "log_softmax")
+def _softmax(b: Builder, step: Instruction) -> bool:
+    (out,), (x,) = step.outputs, step.inputs
+    dense = _dense(b, out.dtype, x)
+    if dense is None or step.params["axis"] not in (-1, len(x.shape) - 1):
+        return False
+    columns = x.shape[-1]
+    b.call(step.op.name, out.dtype, Out(out), *dense, x.size // columns, columns)
+    return True
+
+
+@backward("softmax", "log_softmax")
+def _softmax_vjp(b: Builder, step: Instruction) -> bool:
+    (dx,), (g, out, _) = step.outputs, step.inputs
+    dense = _dense(b, dx.dtype, g, out)
+    if dense is None or step.params["axis"] not in (-1, len(dx.shape) - 1):
+        return False
+    columns = dx.shape[-1]
+    b.call(f"{step.op.name}_grad", dx.dtype, Out(dx), *dense, dx.size // columns, columns)
+    return True
+
+
+# -------------------------------------------------------------------------------------- products
+
+TRANS_A, TRANS_B = 1, 2
+
+
+def _matrix(b: Builder, x: Any, dtype: np.dtype) -> tuple[Place, int, bool] | None:
+    """(place, distance between rows in elements, transposed?) of a matrix that gemm can read."""
+    if not isinstance(x, Place) or x.dtype != dtype or len(x.shape) != 2:
+        return None
+    size, (down, across), (rows, columns) = dtype.itemsize, x.strides, x.shape
+    if across == size and down % size == 0 and down >= columns * size:
+        return x, down // size, False
+    if down == size and across % size == 0 and across >= rows * size:
+        return x, across // size, True
+    dense = b.dense(x)
+    return None if dense is None else (dense, columns, False)
+
+
+@forward("matmul")
+def _matmul(b: Builder, step: Instruction) -> bool:
+    (out,) = step.outputs
+    if len(out.shape) != 2:
+        return False
+    found = [_matrix(b, x, out.dtype) for x in step.inputs]
+    if None in found:
+        return False
+    (x, lda, x_turned), (y, ldb, y_turned) = found  # type: ignore[misc]
+    (m, n), k = out.shape, step.inputs[0].shape[1]
+    flags = (TRANS_A if x_turned else 0) | (TRANS_B if y_turned else 0)
+    b.call("gemm", out.dtype, Out(out), x, y, m, n, k, n, lda, ldb, flags)
+    return True
+
+
+@forward("linear")
+def _linear(b: Builder, step: Instruction) -> bool:
+    (out,) = step.outputs
+    dense = _dense(b, out.dtype, *step.inputs)
+    if dense is None:
+        return False
+    n_out, n_in = step.inputs[1].shape
+    code = ACTIVATION_CODES[step.params["activation"]]
+    b.call("linear", out.dtype, Out(out), *dense, out.size // n_out, n_out, n_in, code)
+    return True
+
+
+@backward("linear")
+def _linear_vjp(b: Builder, step: Instruction) -> bool:
+    """dz = g act'(z); dx = dz w; dw = dz^T x; db = the column sums of dz."""
+    g, out, x, w, _ = step.inputs
+    dx, dw, db = step.outputs
+    dense = _dense(b, out.dtype, g, out, x, w)
+    if dense is None:
+        return False
+    g, out, x, w = dense
+    dtype, (n_out, n_in) = out.dtype, w.shape
+    batch, activation = out.size // n_out, step.params["activation"]
+    dz = g
+    if activation is not None:
+        dz = b.temporary(out.shape, dtype)
+        n = out.size
+        b.call(f"{activation}_grad", dtype, Out(dz), g, out, out, n, elements=n)
+    if db is not None:
+        b.call("sum", dtype, Out(db), dz, 1, batch, n_out)
+    if dw is not None:
+        sizes = (n_out, n_in, batch, n_in, n_out, n_in)
+        b.call("gemm", dtype, Out(dw), dz, x, *sizes, TRANS_A)
+    if dx is not None:
+        b.call("gemm", dtype, Out(dx), dz, w, batch, n_in, n_out, n_in, n_out, n_in, 0)
+    return True
+
+
+# ---------------------------------------------------------------------------------------- losses
+
+
+@forward("cross_entropy_classes")
+def _cross_entropy(b: Builder, step: Instruction) -> bool:
+    (out, p), (logits, target) = step.outputs, step.inputs
+    dense = _dense(b, out.dtype, logits)
+    if dense is None or not _classes(target):
+        return False
+    rows, columns = logits.shape
+    losses = out if step.params["reduction"] == "none" else b.temporary((rows,), out.dtype)
+    smoothing = float(step.params["label_smoothing"])
+    b.call(
+        "cross_entropy", out.dtype, Out(losses), Out(p), *dense, target, smoothing, rows, columns
+    )
+    return losses is out or _total(b, out, losses, step.params["reduction"])
+
+
+def _classes(target: Any) -> bool:
+    return isinstance(target, Place) and target.dtype == np.int64 and target.contiguous
+
+
+def _total(b: Builder, out: Place, losses: Place, reduction: str) -> bool:
+    """out = the sum or the mean of losses."""
+    n = losses.size
+    if reduction == "sum":
+        b.call("sum", out.dtype, Out(out), losses, 1, n, 1)
+        return True
+    total = b.temporary((), out.dtype)
+    b.call("sum", out.dtype, Out(total), losses, 1, n, 1)
+    return binary(b, "over", out, total, float(n))
+
+
+@backward("cross_entropy_classes")
+def _cross_entropy_vjp(b: Builder, step: Instruction) -> bool:
+    g, _, logits, target, p = step.inputs
+    dx = step.outputs[0]
+    if not _classes(target):
+        return False
+    rows, columns = logits.shape
+    each = each_share(b, g, rows, dx.dtype, step.params["reduction"])
+    if each is None:
+        return False
+    smoothing = float(step.params["label_smoothing"])
+    b.call("cross_entropy_grad", dx.dtype, Out(dx), each, p, target, smoothing, rows, columns)
+    return True
+
+
+def each_share(b: Builder, g: Any, n: int, dtype: np.dtype, reduction: str) -> Place | None:
+    """The gradient of each of n losses, (n,), from that of their mean or sum."""
+    value = number(g)
+    if not isinstance(value, Place):
+        each = np.asarray(value, dtype) / n if reduction == "mean" else value
+        return b.constant(np.full(n, each, dtype))
+    if value.dtype != dtype:
+        return None
+    if reduction == "mean":
+        share = b.temporary((), dtype)
+        if not binary(b, "over", share, value, float(n)):
+            return None
+        value = share
+    return broadcast(b, value, (n,))
+
+
+@forward("mse_loss")
+def _mse(b: Builder, step: Instruction) -> bool:
+    (out,), (x, t) = step.outputs, step.inputs
+    dense = _dense(b, out.dtype, x, t)
+    if dense is None:
+        return False
+    n = x.size
+    distance = b.temporary(x.shape, out.dtype)
+    squares = out if step.params["reduction"] == "none" else b.temporary(x.shape, out.dtype)
+    b.call("minus", out.dtype, Out(distance), *dense, n, elements=n)
+    b.call("square", out.dtype, Out(squares), distance, n, elements=n)
+    return squares is out or _total(b, out, squares, step.params["reduction"])
+
+
+# -------------------------------------------------------------------------------------- images
+
+HOW = ("stride", "padding", "dilation", "groups")
+
+
+def _convolution(x: Place, weight: Place, params: dict[str, Any]) -> tuple:
+    """The words of a convolution's geometry."""
+    how = [params[name] for name in HOW]
+    window = window_pointer(_look("conv2d", x.shape, weight.shape, *how), x.shape[2:])
+    return window, *x.shape[:2], weight.shape[0], how[-1]
+
+
+@forward("conv2d")
+def _conv2d(b: Builder, step: Instruction) -> bool:
+    (out,), (x, weight, bias) = step.outputs, step.inputs
+    dense = _dense(b, out.dtype, x, weight, bias)
+    if dense is None or step.params["activation"] not in ACTIVATION_CODES:
+        return False
+    code = ACTIVATION_CODES[step.params["activation"]]
+    b.call("conv2d", out.dtype, Out(out), *dense, *_convolution(x, weight, step.params), code)
+    return True
+
+
+@backward("conv2d")
+def _conv2d_vjp(b: Builder, step: Instruction) -> bool:
+    g, out, x, weight, _ = step.inputs
+    dx, dw, db = step.outputs
+    dense = _dense(b, out.dtype, g, out, x, weight)
+    if dense is None:
+        return False
+    code = ACTIVATION_CODES[step.params["activation"]]
+    if db is not None and dw is None:  # the bias is a part of the weight: they come together
+        dw = b.temporary(weight.shape, out.dtype)
+    read = list(dense)
+    if not code:
+        read[1] = None
+    if dw is None:
+        read[2] = None
+    if dx is None:
+        read[3] = None
+    made = [None if p is None else Out(p) for p in (dx, dw, db)]
+    geometry = _convolution(x, weight, step.params)
+    b.call("conv2d_grad", out.dtype, *made, *read, *geometry, code)
+    return True
+
+
+def _window(name: str, shape: tuple[int, ...], params: dict[str, Any]) -> Any:
+    window = _pool(name, shape, params["kernel_size"], params["stride"], params["padding"])
+    return window_pointer(window, shape[2:])
+
+
+@forward("max_pool2d", "avg_pool2d")
+def _pooled(b: Builder, step: Instruction) -> bool:
+    (out,), (x,) = step.outputs, step.inputs
+    dense = _dense(b, out.dtype, x)
+    if dense is None:
+        return False
+    border = [int(v) for name, v in step.params.items() if name == "count_include_pad"]
+    words = (_window(step.op.name, x.shape, step.params), x.shape[0] * x.shape[1], *border)
+    b.call(step.op.name, out.dtype, Out(out), *dense, *words)
+    return True
+
+
+@backward("max_pool2d", "avg_pool2d")
+def _pooled_vjp(b: Builder, step: Instruction) -> bool:
+    (dx,), (g, _, x) = step.outputs, step.inputs
+    dense = _dense(b, dx.dtype, g, x)
+    if dense is None:
+        return False
+    border = [int(v) for name, v in step.params.items() if name == "count_include_pad"]
+    read = dense[:1] if border else dense
+    words = (_window(step.op.name, dx.shape, step.params), dx.shape[0] * dx.shape[1], *border)
+    b.call(f"{step.op.name}_grad", dx.dtype, Out(dx), *read, *words)
+    return True

@@ -1,0 +1,375 @@
+"""A compiled step: memory, the calls that work on it, and what a run has to do around them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from numpy.lib.stride_tricks import as_strided
+
+from ..kernels.library import ffi, from_buffer, lib, ready
+from ..tensor import Tensor
+from ..writes import mark_written
+from .calls import SUFFIX, Builder, Call, InOut, Out, PythonCall, Table
+from .capture import Place
+from .guards import Guard
+from .interpret import execute
+from .lower import lower
+from .plan import ALIGNMENT, TILE, plan
+from .simplify import needed, shared
+from .step import Argument, Step
+
+_FROM_A_PROGRAM = (
+    "it came out of a compiled step, which leaves no graph: call backward() inside the step"
+)
+
+
+class Program:
+    """One trace of a step, ready to be run on arguments of the same shapes and dtypes."""
+
+    def __init__(self, function: Any, step: Step) -> None:
+        trace = step.trace
+        self.guard = Guard(function, trace)
+        self.shapes = [(place.shape, place.dtype) for place in trace.inputs]
+        self.step = step
+        instructions, same = shared(trace.instructions)
+        self.result = _exchanged(step.result, same)
+        self.gradients = [(owner, same.get(p, p) if p else None) for owner, p in step.gradients]
+        leaving = [*_places(self.result), *(p for _, p in self.gradients if p is not None)]
+        instructions = needed(instructions, leaving)
+        builder = Builder(count=trace._count)
+        lower(builder, instructions, in_c=lib is not None)
+        self.calls = builder.calls
+        self.conditions = builder.conditions
+        self.draws = [i for i in instructions if i.kind == "draw"]
+        self.updates = [i for i in instructions if i.kind == "update"]
+        self.written = _written(instructions, trace)
+        self.outputs = list(dict.fromkeys(leaving))
+        self.arriving = _arriving(trace)
+        self.plan = plan(self.calls, self.outputs)
+        self._memory = _Memory(self)
+        self._lock = threading.Lock()
+
+    # ------------------------------------------------------------------------------------ running
+
+    def holds(self) -> bool:
+        """Whether what the program takes for granted still is so."""
+        if not self.guard.holds():
+            return False
+        for condition in self.conditions:
+            if not condition():
+                return False
+        for owner, _ in self.arriving:
+            if not isinstance(owner, Argument) and owner.grad is None:
+                return False
+        return True
+
+    def run(self, leaves: Sequence[Any]) -> Any:
+        """Run it on the arrays of one call: what the step returns."""
+        arrays = [ready(x.payload if isinstance(x, Tensor) else x) for x in leaves]
+        for owner, _ in self.arriving:
+            tensor = leaves[owner.index] if isinstance(owner, Argument) else owner
+            arrays.append(ready(tensor.grad.payload))
+        with self._lock:
+            for instruction in self.draws:
+                arrays.extend(execute(instruction, ()))
+            made = [np.empty(place.shape, place.dtype) for place in self.outputs]
+            self._memory.run(arrays + made)
+            self._after(leaves, made)
+        return _rebuilt(self.result, dict(zip(self.outputs, made)), leaves)
+
+    def _after(self, leaves: Sequence[Any], made: list[ndarray]) -> None:
+        """What a step leaves behind besides its result: gradients, the age of parameters, the note
+        that they were written."""
+        found = dict(zip(self.outputs, made))
+        for owner, place in self.gradients:
+            tensor = leaves[owner.index] if isinstance(owner, Argument) else owner
+            if isinstance(tensor, Tensor):
+                tensor.grad = None if place is None else Tensor._of(found[place])
+        for instruction in self.updates:
+            ages = instruction.params["optimizer"]._age
+            for i in instruction.params["chosen"]:
+                ages[i] += 1
+        if self.written:
+            mark_written(*self.written)
+
+    # ------------------------------------------------------------------------------------ reading
+
+    @property
+    def arena_bytes(self) -> int:
+        """The bytes of the arena: what the step computes for itself, parts used over and over."""
+        return self.plan.arena
+
+    def __str__(self) -> str:
+        from .text import written_out
+
+        return written_out(self)
+
+
+class _Memory:
+    """The program's memory and its calls in C's terms."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.arena = np.empty(program.plan.arena + ALIGNMENT, np.uint8)
+        base = _address(self.arena)
+        self.start = -base % ALIGNMENT
+        self.base = base + self.start
+        self.external = _external(program)
+        self.held: list[Any] = []
+        self.prepared: list[tuple[Any, Any]] = []
+        self.segments = self._segments()
+        if lib is not None:
+            self.slots = ffi.new("char *[]", max(len(self.external), 1))
+            self.failed = ffi.new("size_t *")
+
+    # One segment is a C program, or one instruction for Python.
+
+    def _segments(self) -> list[Any]:
+        segments: list[Any] = []
+        run: list[tuple[Any, ...]] = []
+        binds: list[tuple[Any, int, int]] = []
+        calls = self.program.calls
+        ends = dict(self.program.plan.chains)
+        i = 0
+        while i < len(calls):
+            call = calls[i]
+            if isinstance(call, PythonCall):
+                if run:
+                    segments.append(self._finished(run, binds))
+                run, binds = [], []
+                segments.append(call)
+                i += 1
+            elif i in ends:
+                run.append(self._chain(calls[i : ends[i]], binds))  # type: ignore[arg-type]
+                i = ends[i]
+            else:
+                run.append(self._one(call, binds))
+                i += 1
+        if run:
+            segments.append(self._finished(run, binds))
+        return segments
+
+    def _finished(self, run: list, binds: list) -> tuple[Any, list]:
+        calls = ffi.new("struct tg_call[]", [(kernel, words) for kernel, words, _ in run])
+        bound = ffi.new("struct tg_bind[]", [tuple(bind) for bind in binds])
+        program = ffi.new("struct tg_program *", (calls, len(run), bound, len(binds)))
+        self.held.extend((calls, bound))
+        return program, [call for _, _, call in run]
+
+    def _one(self, call: Call, binds: list) -> tuple[Any, Any, Call]:
+        words = ffi.new("union tg_word[]", len(call.words))
+        self.held.append(words)
+        for k, word in enumerate(call.words):
+            self._put(words, k, word, binds)
+        if call.prepare is not None:
+            self.prepared.append((call.prepare, words))
+        return _kernel(f"{call.name}_{SUFFIX[call.dtype]}"), words, call
+
+    def _put(self, words: Any, k: int, word: Any, binds: list) -> None:
+        """Fill in one word; what can only be known at each run is entered in `binds`."""
+        if isinstance(word, (Out, InOut)):
+            word = word.place
+        if isinstance(word, Place):
+            root = word.root
+            if root in self.program.plan.registers:
+                words[k].n = self.program.plan.registers[root]
+            elif root in self.external:
+                binds.append((ffi.addressof(words, k), self.external[root], word.offset))
+            else:
+                words[k].n = self.address(root) + word.offset
+        elif isinstance(word, Table):
+            inner = ffi.new("union tg_word[]", len(word.members))
+            self.held.append(inner)
+            for j, member in enumerate(word.members):
+                self._put(inner, j, member, binds)
+            words[k].p = inner
+        elif isinstance(word, float):
+            words[k].d = word
+        elif isinstance(word, int):
+            words[k].i = word
+        elif word is not None:
+            self.held.append(word)
+            words[k].p = word
+
+    def _chain(self, chain: Sequence[Call], binds: list) -> tuple[Any, Any, Call]:
+        """The calls of a chain as one call that makes them tile by tile."""
+        inner, moves = [], []
+        registers = self.program.plan.registers
+        for call in chain:
+            kernel, words, _ = self._one(
+                Call(call.name, call.dtype, _padded(call.words), call.instruction), binds
+            )
+            inner.append((kernel, words))
+            moves.extend(_moves(call, registers))
+        used = 1 + max((registers.get(p.root, -1) for c in chain for p in c.writes), default=-1)
+        calls = ffi.new("struct tg_call[]", inner)
+        how = ffi.new("unsigned char[]", moves)
+        size = chain[0].dtype.itemsize
+        tiles = ffi.new("struct tg_tiles *", (calls, how, len(inner), TILE, size, used))
+        words = ffi.new("union tg_word[]", 2)
+        words[0].p, words[1].n = tiles, chain[0].elements
+        self.held.extend((calls, how, tiles, words))
+        return _kernel("tiles"), words, chain[0]
+
+    # -------------------------------------------------------------------------------------- places
+
+    def address(self, root: Place) -> int:
+        """Where a root that stays at one address begins."""
+        if root in self.program.plan.offsets:
+            return self.base + self.program.plan.offsets[root]
+        assert root.array is not None, root
+        self.held.append(root.array)
+        return _address(root.array)
+
+    def array(self, place: Any, arrays: Sequence[ndarray]) -> Any:
+        """A place as an array over its memory; a number as it is."""
+        if not isinstance(place, Place):
+            return place
+        root = place.root
+        if root in self.external:
+            base = arrays[self.external[root]]
+        elif root in self.program.plan.offsets:
+            begin = self.start + self.program.plan.offsets[root]
+            flat = self.arena[begin : begin + root.nbytes].view(root.dtype)
+            base = flat.reshape(root.shape)
+        else:
+            base = root.array
+        if place is root or (place.of is not None and place.array is base):
+            return base
+        flat = np.ndarray((), place.dtype, base, place.offset) if base.size else base
+        return as_strided(flat, place.shape, place.strides)
+
+    # ------------------------------------------------------------------------------------- running
+
+    def run(self, arrays: Sequence[ndarray]) -> None:
+        """One run on the arrays that come and go with it, in the order of `external`."""
+        if lib is not None:
+            held = [from_buffer(a) for a in arrays]
+            slots = self.slots
+            for i, buffer in enumerate(held):
+                slots[i] = buffer
+            for prepare, words in self.prepared:
+                prepare(words)
+        for segment in self.segments:
+            if isinstance(segment, PythonCall):
+                self._python(segment.instruction, arrays)
+            elif lib.tg_run(segment[0], self.slots, self.failed):
+                self._explain(segment[1][self.failed[0]], arrays)
+
+    def _python(self, instruction: Any, arrays: Sequence[ndarray]) -> None:
+        outputs = execute(instruction, [self.array(x, arrays) for x in instruction.inputs])
+        for place, out in zip(instruction.outputs, outputs):
+            if place is not None and not self._dead(place):
+                np.copyto(self.array(place, arrays), out)
+
+    def _dead(self, place: Place) -> bool:
+        root = place.root
+        return root not in self.external and root not in self.program.plan.offsets
+
+    def _explain(self, call: Call, arrays: Sequence[ndarray]) -> None:
+        """A kernel has refused its arguments: eager mode's code says why."""
+        execute(call.instruction, [self.array(x, arrays) for x in call.instruction.inputs])
+        raise MemoryError(f"{call.name}: no memory for the work of the kernel.")
+
+
+def _kernel(name: str) -> Any:
+    return ffi.addressof(lib, f"tg_words_{name}")
+
+
+def _address(array: ndarray) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def _padded(words: tuple) -> tuple:
+    return words + (0,) * (lib.TG_TILE_WORDS - len(words))
+
+
+def _moves(call: Call, registers: dict[Place, int]) -> list[int]:
+    """How each word of an elementwise call differs from tile to tile."""
+    moves = [lib.TG_FIXED] * lib.TG_TILE_WORDS
+    for k, word in enumerate(call.words):
+        place = word.place if isinstance(word, (Out, InOut)) else word
+        if isinstance(place, Place):
+            in_register = place.root in registers
+            moves[k] = lib.TG_REGISTER if in_register else lib.TG_ALONG
+    if call.name == "spread":
+        moves[1], moves[2], moves[3] = lib.TG_FIXED, lib.TG_BEGIN, lib.TG_LENGTH
+    else:
+        moves[len(call.words) - 1] = lib.TG_LENGTH
+    return moves
+
+
+# ----------------------------------------------------------------------------- what goes in and out
+
+
+def _external(program: Program) -> dict[Place, int]:
+    """The places whose arrays come and go with each run, in the order in which `run` is given
+    them."""
+    arriving = [place for _, place in program.arriving]
+    drawn = [instruction.outputs[0] for instruction in program.draws]
+    places = [*program.step.trace.inputs, *arriving, *drawn, *program.outputs]
+    return {place: i for i, place in enumerate(places)}
+
+
+def _arriving(trace: Any) -> list[tuple[Any, Place]]:
+    """The `.grad` that a tensor comes with, where the step reads it."""
+    read = {
+        x.root
+        for instruction in trace.instructions
+        for x in instruction.inputs
+        if isinstance(x, Place)
+    }
+    return [(owner, place) for owner, place in trace.arrived if place in read]
+
+
+def _written(instructions: Sequence[Any], trace: Any) -> list[Any]:
+    """The tensors that the program writes into."""
+    arrays = set()
+    for step in instructions:
+        if step.kind == "write":
+            arrays.add(id(step.inputs[0].array))
+        elif step.kind == "update":
+            count = len(step.params["chosen"])
+            arrays.update(id(place.array) for place in step.inputs[:count])
+    return [tensor for tensor in trace.tensors.values() if id(tensor.payload) in arrays]
+
+
+def _places(result: Any) -> list[Place]:
+    if isinstance(result, Place):
+        return [result]
+    parts = result.values() if isinstance(result, dict) else result
+    return (
+        [place for part in parts for place in _places(part)]
+        if isinstance(result, (tuple, list, dict))
+        else []
+    )
+
+
+def _exchanged(result: Any, same: dict[Place, Place]) -> Any:
+    if isinstance(result, Place):
+        return same.get(result, result)
+    if type(result) in (tuple, list):
+        return type(result)([_exchanged(part, same) for part in result])
+    if type(result) is dict:
+        return {name: _exchanged(part, same) for name, part in result.items()}
+    return result
+
+
+def _rebuilt(result: Any, found: dict[Place, ndarray], leaves: Sequence[Any]) -> Any:
+    """What the step returns, around the arrays of this run."""
+    if isinstance(result, Place):
+        made = Tensor._of(found[result])
+        made.stash = _FROM_A_PROGRAM
+        return made
+    if isinstance(result, Argument):
+        given = leaves[result.index]
+        return given if isinstance(given, Tensor) else Tensor(given)
+    if type(result) in (tuple, list):
+        return type(result)([_rebuilt(part, found, leaves) for part in result])
+    if type(result) is dict:
+        return {name: _rebuilt(part, found, leaves) for name, part in result.items()}
+    return result
