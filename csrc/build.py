@@ -21,9 +21,9 @@ def source_text(name):
     return re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL).replace("\\\n", " ")
 
 
-def interface():
-    """The part of tg.h that is plain C, between its two markers."""
-    text = (CSRC / "tg.h").read_text(encoding="utf-8")
+def interface(name):
+    """The part of a header that is plain C, between its two markers."""
+    text = (CSRC / name).read_text(encoding="utf-8")
     marked = re.search(r"/\* cdef: begin \*/(.*?)/\* cdef: end \*/", text, flags=re.DOTALL)[1]
     return re.sub(r"/\*.*?\*/", "", marked, flags=re.DOTALL)
 
@@ -44,36 +44,37 @@ def kernel_rows():
     return re.findall(r"TG_KERNEL\(\s*(\w+),\s*\(([^()]*)\)", text)
 
 
-def kernels():
-    """Every kernel as (name with its suffix, parameters)."""
-    for suffix, dtype in (("f32", "float"), ("f64", "double")):
-        for name, parameters in kernel_rows():
-            yield f"{name}_{suffix}", " ".join(re.sub(r"\bT\b", dtype, parameters).split())
+def on_arrays(name, parameters, suffix, dtype):
+    """(head, body) of the function that Python calls: the kernel, with what arrays.h takes for an
+    array in the place of a pointer to numbers, and an untyped list in that of a list of them."""
+    taken, handed = [], []
+    for parameter in parameters:
+        word = re.search(r"\w+$", parameter)[0]
+        is_array = re.fullmatch(r"(const )?(T|int64_t) \*\w+", parameter)
+        is_list = re.fullmatch(r"(const )?T \*const \*\w+", parameter)
+        kind = "uintptr_t " if is_array else "void *" if is_list else None
+        taken.append(f"{kind}{word}" if kind else re.sub(r"\bT\b", dtype, parameter))
+        handed.append(f"tg_numbers({word})" if is_array else word)
+    return (
+        f"int array_{name}_{suffix}({', '.join(taken)})",
+        f"{{ return tg_{name}_{suffix}({', '.join(handed)}); }}",
+    )
 
 
-def declarations():
-    """Everything cffi is to declare: each kernel with its own parameters, and as a program calls
-    it."""
-    lines = [interface()]
-    for name, parameters in kernels():
-        lines.append(f"int tg_{name}({parameters});")
-        lines.append(f"int tg_words_{name}(const union tg_word *words);")
-    return "\n".join(lines)
-
-
-def called_by_words():
-    """tg_words_<kernel> of every kernel: it takes its arguments out of words (see program.c)."""
-    member = {"size_t": "n", "int": "i", "float": "d", "double": "d"}
-    lines = ['#include "tg.h"']
-    for name, parameters in kernels():
-        arguments = []
-        for i, parameter in enumerate(parameters.split(",")):
-            kind = parameter.split()[0]
-            value = f"words[{i}].{'p' if '*' in parameter else member[kind]}"
-            arguments.append(value if "*" in parameter else f"({kind}){value}")
-        lines.append(f"int tg_words_{name}(const union tg_word *words)")
-        lines.append(f"{{ return tg_{name}({', '.join(arguments)}); }}")
-    return "\n".join(lines)
+def on_words(name, parameters, suffix, dtype):
+    """(head, body) of the function that a program calls: the kernel, its arguments taken out of
+    words (see program.c)."""
+    member = {"size_t": "n", "int": "i", "T": "d", "double": "d"}
+    handed = []
+    for i, parameter in enumerate(parameters):
+        kind = parameter.split()[0]
+        is_pointer = "*" in parameter
+        cast = "" if is_pointer else f"({dtype if kind == 'T' else kind})"
+        handed.append(f"{cast}words[{i}].{'p' if is_pointer else member[kind]}")
+    return (
+        f"int words_{name}_{suffix}(const union tg_word *words)",
+        f"{{ return tg_{name}_{suffix}({', '.join(handed)}); }}",
+    )
 
 
 def build_options():
@@ -93,6 +94,17 @@ def build_options():
     return options
 
 
+functions = [
+    function(name, [" ".join(parameter.split()) for parameter in parameters.split(",")], *dtype)
+    for dtype in (("f32", "float"), ("f64", "double"))
+    for name, parameters in kernel_rows()
+    for function in (on_arrays, on_words)
+]
 ffibuilder = FFI()
-ffibuilder.cdef(declarations())
-ffibuilder.set_source("tinygrad_edu._kernels", called_by_words(), **build_options())
+ffibuilder.cdef(interface("tg.h") + interface("arrays.h"))
+ffibuilder.cdef("\n".join(f"{head};" for head, _ in functions))
+ffibuilder.set_source(
+    "tinygrad_edu._kernels",
+    "\n".join(['#include "arrays.h"', *(f"static {head} {body}" for head, body in functions)]),
+    **build_options(),
+)

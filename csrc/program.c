@@ -6,11 +6,13 @@
  * address of one of these arrays, plus an offset, into the word that waits for it. */
 #include "internal.h"
 
-int tg_run(const struct tg_program *program, char *const *arrays, size_t *failed)
+int tg_run(const struct tg_program *program, const uintptr_t *arrays, size_t *failed)
 {
     for (size_t i = 0; i < program->bind_count; i++) {
         const struct tg_bind *bind = &program->binds[i];
-        bind->word->p = arrays[bind->array] + bind->offset;
+        uintptr_t array = arrays[bind->array];
+        char *numbers = program->head ? *(char **)(array + program->head) : (char *)array;
+        bind->word->p = numbers + bind->offset;
     }
     for (size_t i = 0; i < program->call_count; i++) {
         const struct tg_call *call = &program->calls[i];
@@ -76,7 +78,7 @@ static void run_tiles(void *context, size_t begin, size_t end)
     }
 }
 
-int tg_words_tiles(const union tg_word *words)
+int words_tiles(const union tg_word *words)
 {
     struct chain chain = {words[0].p, TG_OK};
     tg_parallel_for(words[1].n, TG_GRAIN / 4, run_tiles, &chain);

@@ -68,7 +68,7 @@ union tg_word {
     double d;
 };
 
-/* A kernel and its arguments, as a program holds them. build.py makes a function tg_words_<kernel>
+/* A kernel and its arguments, as a program holds them. build.py makes a function words_<kernel>
  * of this type for every row of the tables. */
 typedef int (*tg_kernel)(const union tg_word *words);
 struct tg_call {
@@ -88,7 +88,7 @@ struct tg_tiles {
 };
 
 /* Make the calls of a struct tg_tiles (word 0) on so many elements (word 1). */
-int tg_words_tiles(const union tg_word *words);
+int words_tiles(const union tg_word *words);
 
 /* A word that is to hold an address in array number `array`, `offset` bytes from its start. */
 struct tg_bind {
@@ -96,17 +96,19 @@ struct tg_bind {
     size_t array, offset;
 };
 
-/* What a compiled step calls. */
+/* What a compiled step calls. The arrays of a run are given by their ids, with the pointer to the
+ * numbers `head` bytes behind, or, where `head` is 0, by the addresses of their numbers (see
+ * arrays.h). */
 struct tg_program {
     const struct tg_call *calls;
     size_t call_count;
     const struct tg_bind *binds;
-    size_t bind_count;
+    size_t bind_count, head;
 };
 
 /* Point the words at the arrays of this run and make the calls in order, up to the first that
  * fails: its number is put into *failed, its status returned. Not to be run twice at once. */
-int tg_run(const struct tg_program *program, char *const *arrays, size_t *failed);
+int tg_run(const struct tg_program *program, const uintptr_t *arrays, size_t *failed);
 
 /* cdef: end */
 

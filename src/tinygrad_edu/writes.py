@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,6 +45,19 @@ def mark_written(*nodes: Node) -> None:
     now = Writes.latest = tick()
     for node in nodes:
         _note(Writes.memory, node.memory())[1] = now
+
+
+def marker(nodes: Iterable[Node]) -> Callable[[], None]:
+    """mark_written(*nodes), made ready: for nodes that are written again and again, as long as
+    their memory lives."""
+    notes = [_note(Writes.memory, node.memory()) for node in nodes]
+
+    def mark() -> None:
+        now = Writes.latest = tick()
+        for note in notes:
+            note[1] = now
+
+    return mark
 
 
 def mark_handed_out(node: Node) -> None:

@@ -6,7 +6,7 @@
     lower.py     instructions to calls of C kernels; update.py: those of optimizers
     plan.py      chains of elementwise calls into tiles, values into one block of memory
     program.py   the finished program, and one run of it; text.py: the program to read
-    guards.py    what a program takes for granted, looked at before each run
+    guards.py    what a program takes for granted; host.py: the Python around its calls
     interpret.py what an instruction means: the specification, and the way without a kernel
 
 docs/compile.md tells it as a story.
@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from operator import is_
 from typing import Any
 
 from numpy import ndarray
 
 from ..anomaly import watching
 from ..errors import CompileError
-from ..graph import open_trace, recording
+from ..graph import open_trace, recording, silenced, traces
 from ..tensor import Tensor
 from .capture import Trace, trace
 from .program import Program
@@ -39,37 +40,45 @@ class Compiled:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.programs: dict[Any, list[Program]] = {}
-        self._latest: Program | None = None
+        self._latest: Program | None = None  # what `args` are looked at for first
+        self._shown: Program | None = None
         functools.update_wrapper(self, function, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if open_trace() is not None or watching:
-            return self.function(*args, **kwargs)  # part of another step; or every value is checked
+        program = self._latest
+        if (
+            program is not None
+            and not (kwargs or traces or watching or silenced)
+            and program.admits(args)
+        ):
+            return program.run(args)
+        if watching or open_trace() is not None:
+            return self.function(*args, **kwargs)  # every value is checked; or part of another step
         leaves: list[Any] = []
         key = (taken_apart((args, kwargs), leaves), recording(), *map(_signature, leaves))
-        program = self._found(key)
-        if program is None:
-            program = self._traced(key, args, kwargs, leaves)
-        self._latest = program
+        program = self._found(key, leaves) or self._traced(key, args, kwargs, leaves)
+        flat = not kwargs and len(leaves) == len(args) and all(map(is_, leaves, args))
+        self._latest = program if flat and recording() else None
+        self._shown = program
         return program.run(leaves)
 
     @property
     def program(self) -> Program:
         """The program that ran last; print it. Raises CompileError before the first call."""
-        if self._latest is None:
+        if self._shown is None:
             raise CompileError("compile: there is no program before the first call of the step.")
-        return self._latest
+        return self._shown
 
-    def _found(self, key: Any) -> Program | None:
+    def _found(self, key: Any, leaves: list[Any]) -> Program | None:
         for program in self.programs.get(key, ()):
-            if program.holds():
+            if program.admits(leaves):
                 return program
         return None
 
     def _traced(self, key: Any, args: tuple, kwargs: dict, leaves: list[Any]) -> Program:
         step = watch(self.function, args, kwargs, leaves)
         check_repeats(step.trace, watch(self.function, args, kwargs, leaves).trace)
-        program = Program(self.function, step)
+        program = Program(self.function, step, leaves)
         known = self.programs.setdefault(key, [])
         known.insert(0, program)
         del known[MOST_PROGRAMS:]

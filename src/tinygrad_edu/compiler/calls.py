@@ -159,4 +159,4 @@ def dense_strides(shape: tuple[int, ...], dtype: np.dtype) -> tuple[int, ...]:
 
 def has_kernel(name: str) -> bool:
     """Whether there is a C kernel of this name."""
-    return lib is not None and hasattr(lib, f"tg_words_{name}_f32")
+    return lib is not None and hasattr(lib, f"words_{name}_f32")

@@ -1,15 +1,14 @@
-"""What a program takes for granted, and how a call finds out that it no longer holds.
+"""What a program takes for granted.
 
 A program was made for certain parameters, in certain arrays, of modules in a certain state. None
-of it is watched; each call looks whether it is still so, and if not, the step is traced again. What
-the function itself names (its closure and its globals) is compared, and so are the attributes of
+of it is watched; each call looks whether it is still so (host.py writes out how), and if not, the
+step is traced again. What the function itself names (its closure and its globals) is compared, and so are the attributes of
 every module that took part; what is reached in other ways is frozen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from operator import is_
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -42,31 +41,7 @@ class Guard:
         self.without_gradient = trace.without_gradient
         self.changes = Module.changes
 
-    def holds(self) -> bool:
-        """Whether everything still is so."""
-        for tensor, array, wanted in self.tensors:
-            if tensor.payload is not array or tensor.requires_grad is not wanted:
-                return False
-        for tensor in self.without_gradient:
-            if tensor.grad is not None:
-                return False
-        for optimizer, params in self.optimizers:
-            if len(optimizer.params) != len(params) or not all(map(is_, optimizer.params, params)):
-                return False
-        for cell, value in self.cells:
-            if not _same(cell.cell_contents, value):
-                return False
-        for space, name, value in self.names:
-            if not _same(space.get(name), value):
-                return False
-        for held, members in self.lists:
-            if len(held) != len(members) or not all(map(_same, held, members)):
-                return False
-        if self.changes != Module.changes:
-            return self._modules_hold()
-        return True
-
-    def _modules_hold(self) -> bool:
+    def modules_hold(self) -> bool:
         """The attributes of the modules, which are compared only after one of some module was
         set."""
         changes = Module.changes
@@ -74,20 +49,20 @@ class Guard:
             now = vars(module)
             if now.keys() != attributes.keys():
                 return False
-            if not all(_same(now[name], value) for name, value in attributes.items()):
+            if not all(same(now[name], value) for name, value in attributes.items()):
                 return False
         self.changes = changes
         return True
 
 
-def _same(now: Any, then: Any) -> bool:
+def same(now: Any, then: Any) -> bool:
     """The same object, or an equal number, string or tuple of them."""
     if now is then:
         return True
     if type(now) is not type(then):
         return False
     if type(now) is tuple:
-        return len(now) == len(then) and all(map(_same, now, then))
+        return len(now) == len(then) and all(map(same, now, then))
     return isinstance(now, (int, float, str, bytes)) and now == then
 
 

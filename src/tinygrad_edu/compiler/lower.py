@@ -16,7 +16,7 @@ import numpy as np
 
 from ..kernels.convolution import window_pointer
 from ..kernels.matrix import ACTIVATION_CODES
-from ..kernels.reduction import _axes_exist, _middle
+from ..kernels.reduction import split
 from ..ops.convolution import _look
 from ..ops.pooling import _pool
 from .calls import SUFFIX, Builder, Out, PythonCall, has_kernel
@@ -244,19 +244,17 @@ def _write(b: Builder, step: Instruction) -> bool:
 @forward("sum", "max", "mean")
 def _reduced(b: Builder, step: Instruction) -> bool:
     (out,), (x,) = step.outputs, step.inputs
-    axis = step.params["axis"]
-    if not isinstance(x, Place) or x.dtype != out.dtype or not _axes_exist(axis, len(x.shape)):
+    found = isinstance(x, Place) and split(x.shape, step.params["axis"], False)
+    dense = _dense(b, out.dtype, x)
+    if dense is None or not found:
         return False
-    dense = b.dense(x)
-    split = _middle(x, axis)
-    if dense is None or split is None:
-        return False
+    sizes = found[1]
     if step.op.name != "mean":
-        b.call(step.op.name, x.dtype, Out(out), dense, *split)
+        b.call(step.op.name, out.dtype, Out(out), *dense, *sizes)
         return True
-    total = b.temporary(out.shape, x.dtype)
-    b.call("sum", x.dtype, Out(total), dense, *split)
-    return binary(b, "over", out, total, float(split[1]))
+    total = b.temporary(out.shape, out.dtype)
+    b.call("sum", out.dtype, Out(total), *dense, *sizes)
+    return binary(b, "over", out, total, float(sizes[1]))
 
 
 @forward("softmax", "log_softmax")

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 from numpy.lib.stride_tricks import as_strided
 
-from ..kernels.library import ffi, from_buffer, lib, ready
+from ..kernels.library import HEAD, ffi, lib
 from ..tensor import Tensor
-from ..writes import mark_written
+from ..writes import marker
 from .calls import SUFFIX, Builder, Call, InOut, Out, PythonCall, Table
 from .capture import Place
 from .guards import Guard
+from .host import admission, replay
 from .interpret import execute
 from .lower import lower
 from .plan import ALIGNMENT, TILE, plan
 from .simplify import needed, shared
-from .step import Argument, Step
+from .step import Step
 
 _FROM_A_PROGRAM = (
     "it came out of a compiled step, which leaves no graph: call backward() inside the step"
@@ -30,71 +31,39 @@ _FROM_A_PROGRAM = (
 class Program:
     """One trace of a step, ready to be run on arguments of the same shapes and dtypes."""
 
-    def __init__(self, function: Any, step: Step) -> None:
+    def __init__(self, function: Any, step: Step, leaves: Sequence[Any]) -> None:
         trace = step.trace
+        self.trace = trace
         self.guard = Guard(function, trace)
-        self.shapes = [(place.shape, place.dtype) for place in trace.inputs]
-        self.step = step
         instructions, same = shared(trace.instructions)
         self.result = _exchanged(step.result, same)
-        self.gradients = [(owner, same.get(p, p) if p else None) for owner, p in step.gradients]
-        leaving = [*_places(self.result), *(p for _, p in self.gradients if p is not None)]
+        gradients = [(owner, same.get(p, p) if p else None) for owner, p in step.gradients]
+        leaving = [*_places(self.result), *(p for _, p in gradients if p is not None)]
         instructions = needed(instructions, leaving)
         builder = Builder(count=trace._count)
         lower(builder, instructions, in_c=lib is not None)
         self.calls = builder.calls
         self.conditions = builder.conditions
         self.draws = [i for i in instructions if i.kind == "draw"]
-        self.updates = [i for i in instructions if i.kind == "update"]
-        self.written = _written(instructions, trace)
         self.outputs = list(dict.fromkeys(leaving))
         self.arriving = _arriving(trace)
         self.plan = plan(self.calls, self.outputs)
-        self._memory = _Memory(self)
-        self._lock = threading.Lock()
-
-    # ------------------------------------------------------------------------------------ running
-
-    def holds(self) -> bool:
-        """Whether what the program takes for granted still is so."""
-        if not self.guard.holds():
-            return False
-        for condition in self.conditions:
-            if not condition():
-                return False
-        for owner, _ in self.arriving:
-            if not isinstance(owner, Argument) and owner.grad is None:
-                return False
-        return True
-
-    def run(self, leaves: Sequence[Any]) -> Any:
-        """Run it on the arrays of one call: what the step returns."""
-        arrays = [ready(x.payload if isinstance(x, Tensor) else x) for x in leaves]
-        for owner, _ in self.arriving:
-            tensor = leaves[owner.index] if isinstance(owner, Argument) else owner
-            arrays.append(ready(tensor.grad.payload))
-        with self._lock:
-            for instruction in self.draws:
-                arrays.extend(execute(instruction, ()))
-            made = [np.empty(place.shape, place.dtype) for place in self.outputs]
-            self._memory.run(arrays + made)
-            self._after(leaves, made)
-        return _rebuilt(self.result, dict(zip(self.outputs, made)), leaves)
-
-    def _after(self, leaves: Sequence[Any], made: list[ndarray]) -> None:
-        """What a step leaves behind besides its result: gradients, the age of parameters, the note
-        that they were written."""
-        found = dict(zip(self.outputs, made))
-        for owner, place in self.gradients:
-            tensor = leaves[owner.index] if isinstance(owner, Argument) else owner
-            if isinstance(tensor, Tensor):
-                tensor.grad = None if place is None else Tensor._of(found[place])
-        for instruction in self.updates:
-            ages = instruction.params["optimizer"]._age
-            for i in instruction.params["chosen"]:
-                ages[i] += 1
-        if self.written:
-            mark_written(*self.written)
+        self.numbers = {place: k for k, place in enumerate(self.outputs)}
+        self.lock = threading.Lock()
+        self.made = _from_a_program
+        # What a run leaves behind.
+        self.cleared = [owner for owner, place in gradients if place is None]
+        self.gradients = [(owner, self.numbers[place]) for owner, place in gradients if place]
+        self.aged = [
+            (i.params["optimizer"], i.params["chosen"]) for i in instructions if i.kind == "update"
+        ]
+        written = _written(instructions, trace)
+        self.mark = marker(written) if written else None
+        self.memory = memory = Memory(self)
+        self.host = replay(self, memory, leaves)
+        self.run: Callable[[Sequence[Any]], Any] = self.host.function("run")
+        self.admission = admission(self, leaves)
+        self.admits: Callable[[Sequence[Any]], bool] = self.admission.function("admits")
 
     # ------------------------------------------------------------------------------------ reading
 
@@ -109,7 +78,7 @@ class Program:
         return written_out(self)
 
 
-class _Memory:
+class Memory:
     """The program's memory and its calls in C's terms."""
 
     def __init__(self, program: Program) -> None:
@@ -123,7 +92,7 @@ class _Memory:
         self.prepared: list[tuple[Any, Any]] = []
         self.segments = self._segments()
         if lib is not None:
-            self.slots = ffi.new("char *[]", max(len(self.external), 1))
+            self.slots = ffi.new("uintptr_t[]", max(len(self.external), 1))
             self.failed = ffi.new("size_t *")
 
     # One segment is a C program, or one instruction for Python.
@@ -156,7 +125,7 @@ class _Memory:
     def _finished(self, run: list, binds: list) -> tuple[Any, list]:
         calls = ffi.new("struct tg_call[]", [(kernel, words) for kernel, words, _ in run])
         bound = ffi.new("struct tg_bind[]", [tuple(bind) for bind in binds])
-        program = ffi.new("struct tg_program *", (calls, len(run), bound, len(binds)))
+        program = ffi.new("struct tg_program *", (calls, len(run), bound, len(binds), HEAD))
         self.held.extend((calls, bound))
         return program, [call for _, _, call in run]
 
@@ -245,22 +214,8 @@ class _Memory:
 
     # ------------------------------------------------------------------------------------- running
 
-    def run(self, arrays: Sequence[ndarray]) -> None:
-        """One run on the arrays that come and go with it, in the order of `external`."""
-        if lib is not None:
-            held = [from_buffer(a) for a in arrays]
-            slots = self.slots
-            for i, buffer in enumerate(held):
-                slots[i] = buffer
-            for prepare, words in self.prepared:
-                prepare(words)
-        for segment in self.segments:
-            if isinstance(segment, PythonCall):
-                self._python(segment.instruction, arrays)
-            elif lib.tg_run(segment[0], self.slots, self.failed):
-                self._explain(segment[1][self.failed[0]], arrays)
-
-    def _python(self, instruction: Any, arrays: Sequence[ndarray]) -> None:
+    def python(self, instruction: Any, arrays: Sequence[ndarray]) -> None:
+        """Run an instruction by eager mode's code, on the arrays of this run."""
         outputs = execute(instruction, [self.array(x, arrays) for x in instruction.inputs])
         for place, out in zip(instruction.outputs, outputs):
             if place is not None and not self._dead(place):
@@ -270,14 +225,14 @@ class _Memory:
         root = place.root
         return root not in self.external and root not in self.program.plan.offsets
 
-    def _explain(self, call: Call, arrays: Sequence[ndarray]) -> None:
+    def explain(self, call: Call, arrays: Sequence[ndarray]) -> None:
         """A kernel has refused its arguments: eager mode's code says why."""
         execute(call.instruction, [self.array(x, arrays) for x in call.instruction.inputs])
         raise MemoryError(f"{call.name}: no memory for the work of the kernel.")
 
 
 def _kernel(name: str) -> Any:
-    return ffi.addressof(lib, f"tg_words_{name}")
+    return ffi.addressof(lib, f"words_{name}")
 
 
 def _address(array: ndarray) -> int:
@@ -306,12 +261,18 @@ def _moves(call: Call, registers: dict[Place, int]) -> list[int]:
 # ----------------------------------------------------------------------------- what goes in and out
 
 
+def _from_a_program(array: ndarray) -> Tensor:
+    made = Tensor._of(array)
+    made.stash = _FROM_A_PROGRAM
+    return made
+
+
 def _external(program: Program) -> dict[Place, int]:
     """The places whose arrays come and go with each run, in the order in which `run` is given
     them."""
     arriving = [place for _, place in program.arriving]
     drawn = [instruction.outputs[0] for instruction in program.draws]
-    places = [*program.step.trace.inputs, *arriving, *drawn, *program.outputs]
+    places = [*program.trace.inputs, *arriving, *drawn, *program.outputs]
     return {place: i for i, place in enumerate(places)}
 
 
@@ -356,20 +317,4 @@ def _exchanged(result: Any, same: dict[Place, Place]) -> Any:
         return type(result)([_exchanged(part, same) for part in result])
     if type(result) is dict:
         return {name: _exchanged(part, same) for name, part in result.items()}
-    return result
-
-
-def _rebuilt(result: Any, found: dict[Place, ndarray], leaves: Sequence[Any]) -> Any:
-    """What the step returns, around the arrays of this run."""
-    if isinstance(result, Place):
-        made = Tensor._of(found[result])
-        made.stash = _FROM_A_PROGRAM
-        return made
-    if isinstance(result, Argument):
-        given = leaves[result.index]
-        return given if isinstance(given, Tensor) else Tensor(given)
-    if type(result) in (tuple, list):
-        return type(result)([_rebuilt(part, found, leaves) for part in result])
-    if type(result) is dict:
-        return {name: _rebuilt(part, found, leaves) for name, part in result.items()}
     return result

@@ -71,7 +71,7 @@ class _Names:
 
 
 def _header(program: Program, names: _Names) -> str:
-    given = ", ".join(names.typed(place) for place in program.step.trace.inputs)
+    given = ", ".join(names.typed(place) for place in program.trace.inputs)
     return f"program({given}):  arena of {program.plan.arena} bytes"
 
 

@@ -8,14 +8,12 @@ parameters.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy import ndarray
+from numpy import empty, ndarray
 
-from .library import POINTER, c_functions, check, ffi, from_buffer, like, ready
+from .library import at, at_or_null, c_functions, check, ffi, kernel_of, like, ready, remembered
 from .matrix import ACTIVATION_CODES
 
 _forward = c_functions("conv2d")
@@ -36,19 +34,6 @@ def window_pointer(window: Any, size: Sequence[int]) -> Any:
     return ffi.new("struct tg_window *", [size, *how])
 
 
-def remembered(function: Callable) -> Callable:
-    """`function` with a memory of what it found; a list among its arguments passes it by."""
-    known = functools.lru_cache(maxsize=1024, typed=True)(function)
-
-    def find(*arguments: Any) -> Any:
-        try:
-            return known(*arguments)
-        except TypeError:
-            return function(*arguments)
-
-    return find
-
-
 def _geometry(look: Callable) -> Callable:
     def find(name: str, shape: tuple, weight_shape: tuple, *how: Any) -> Geometry:
         window = look(name, shape, weight_shape, *how)
@@ -57,15 +42,6 @@ def _geometry(look: Callable) -> Callable:
         return Geometry(out, window_pointer(window, shape[2:]), sizes)
 
     return remembered(find)
-
-
-def alike(kernels: dict, *arrays: Any) -> bool:
-    """Whether C can read all of them: arrays of one dtype that has a kernel, with numbers in
-    them."""
-    dtype = arrays[0].dtype if type(arrays[0]) is ndarray else None
-    return dtype in kernels and all(
-        type(a) is ndarray and a.dtype == dtype and a.size for a in arrays
-    )
 
 
 def conv2d(formula: Callable, look: Callable) -> Callable:
@@ -88,34 +64,22 @@ def conv2d(formula: Callable, look: Callable) -> Callable:
     ) -> ndarray:
         arrays = (x, weight) if bias is None else (x, weight, bias)
         code = ACTIVATION_CODES.get(activation)
+        kernel = kernel_of(_forward, *arrays)
         fits = bias is None or getattr(bias, "shape", None) == weight.shape[:1]
-        if code is None or not fits or not alike(_forward, *arrays):
+        if kernel is None or code is None or not fits:
             how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
             return formula(x, weight, bias, **how, activation=activation)
         found = geometry("conv2d", x.shape, weight.shape, stride, padding, dilation, groups)
-        x, weight = ready(x), ready(weight)
-        array = POINTER[x.dtype]
-        at_bias = ffi.NULL
-        if bias is not None:
-            bias = ready(bias)
-            at_bias = from_buffer(array, bias)
-        out = np.empty(found.out, x.dtype)
-        status = _forward[x.dtype](
-            from_buffer(array, out),
-            from_buffer(array, x),
-            from_buffer(array, weight),
-            at_bias,
-            found.window,
-            *found.sizes,
-            code,
-        )
-        check(status, "conv2d")
+        x, weight, bias = ready(x), ready(weight), bias if bias is None else ready(bias)
+        out = empty(found.out, x.dtype)
+        read = at(x), at(weight), at_or_null(bias)
+        check(kernel(at(out), *read, found.window, *found.sizes, code), "conv2d")
         return out
 
     def vjp(g: Any, out: Any, values: Sequence, params: dict, needs: Sequence, stash: Any) -> Any:
         """The gradients of images, weight and bias in one call, each only where it is wanted."""
         x, weight, bias = values
-        if not alike(_grad, x, weight, out) or not like(g, out):
+        if not kernel_of(_grad, x, weight, out) or not like(g, out):
             return NotImplemented
         how = (params["stride"], params["padding"], params["dilation"], params["groups"])
         found = geometry("conv2d", x.shape, weight.shape, *how)
@@ -132,22 +96,16 @@ def _gradients(
 ) -> list:
     """[dx, dweight, dbias], None for what is not needed; what is not read may be None. The bias is
     a part of the weight: its gradient comes with that of the weight."""
-    array = POINTER[g.dtype]
     to_weight = needs[1] or needs[2]
-    dx = np.empty(x.shape, g.dtype) if needs[0] else None
-    dweight = np.empty(weight.shape, g.dtype) if to_weight else None
-    dbias = np.empty(weight.shape[:1], g.dtype) if needs[2] else None
+    dx = empty(x.shape, g.dtype) if needs[0] else None
+    dweight = empty(weight.shape, g.dtype) if to_weight else None
+    dbias = empty(weight.shape[:1], g.dtype) if needs[2] else None
     read = [
         None if a is None else ready(a)
         for a in (g, out, x if to_weight else None, weight if needs[0] else None)
     ]
-    status = _grad[g.dtype](
-        *[ffi.NULL if a is None else from_buffer(array, a) for a in (dx, dweight, dbias, *read)],
-        found.window,
-        *found.sizes,
-        code,
-    )
-    check(status, "conv2d")
+    arrays = map(at_or_null, (dx, dweight, dbias, *read))
+    check(_grad[g.dtype](*arrays, found.window, *found.sizes, code), "conv2d")
     return [dx, dweight if needs[1] else None, dbias]
 
 
@@ -164,7 +122,7 @@ def conv2d_input(formula: Callable, look: Callable) -> Callable:
     geometry = _geometry(look)
 
     def forward(y: Any, weight: Any, *, shape: Any, **how: Any) -> ndarray:
-        if alike(_grad, y, weight):
+        if kernel_of(_grad, y, weight):
             found = geometry("conv2d_input", tuple(shape), weight.shape, *how.values())
             if y.shape == found.out:
                 needs = (True, False, False)
@@ -183,7 +141,7 @@ def conv2d_weight(formula: Callable, look: Callable) -> Callable:
     geometry = _geometry(look)
 
     def forward(y: Any, x: Any, *, shape: Any, **how: Any) -> ndarray:
-        if alike(_grad, y, x):
+        if kernel_of(_grad, y, x):
             found = geometry("conv2d_weight", x.shape, tuple(shape), *how.values())
             if y.shape == found.out:
                 needs = (False, True, False)

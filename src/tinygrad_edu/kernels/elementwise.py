@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-from numpy import ndarray
+from numpy import empty, ndarray
 
-from .library import POINTER, READY, c_functions, from_buffer, like, ready
+from .library import READY, at, c_functions, like, ready
 
 
 def elementwise(name: str, formula: Callable, *, param: str | None = None) -> Callable:
@@ -32,33 +31,24 @@ def elementwise(name: str, formula: Callable, *, param: str | None = None) -> Ca
             return formula(x, **params)
         if x.flags.num & READY != READY:
             x = ready(x)
-        dtype, size = x.dtype, x.size
-        out = np.empty(x.shape, dtype)
-        if size:
-            array = POINTER[dtype]
-            if param:
-                kernel(from_buffer(array, out), from_buffer(array, x), params[param], size)
-            else:
-                kernel(from_buffer(array, out), from_buffer(array, x), size)
+        out = empty(x.shape, x.dtype)
+        if param:
+            kernel(at(out), at(x), params[param], x.size)
+        else:
+            kernel(at(out), at(x), x.size)
         return out
 
     def vjp(g: Any, out: Any, values: Sequence, params: dict, needs: Sequence, stash: Any) -> Any:
         x = values[0]
-        if type(x) is not ndarray or not like(g, x) or x.dtype not in gradients:
+        kernel = gradients.get(x.dtype) if type(x) is ndarray else None
+        if kernel is None or not like(g, x):
             return NotImplemented
         g, x, out = ready(g), ready(x), ready(out)
-        dx = np.empty(x.shape, x.dtype)
-        if x.size:
-            array = POINTER[x.dtype]
-            extra = (params[param],) if param else ()
-            gradients[x.dtype](
-                from_buffer(array, dx),
-                from_buffer(array, g),
-                from_buffer(array, x),
-                from_buffer(array, out),
-                *extra,
-                x.size,
-            )
+        dx = empty(x.shape, x.dtype)
+        if param:
+            kernel(at(dx), at(g), at(x), at(out), params[param], x.size)
+        else:
+            kernel(at(dx), at(g), at(x), at(out), x.size)
         return (dx,)
 
     forward.__name__ = name

@@ -7,8 +7,10 @@ stands here and in the files beside it is the gate where that trust is earned.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -60,10 +62,41 @@ def _available(library: Any) -> list[str]:
     ]
 
 
+def _reads_ids(lib: Any, ffi: Any) -> bool:
+    """Whether C finds the numbers of an array by its id (see csrc/arrays.h): tried on arrays of
+    which it is known where their numbers lie. The word that is read lies within the object."""
+    if sys.implementation.name != "cpython":
+        return False
+    head, word = object.__basicsize__, ffi.sizeof("uintptr_t")
+    if head + word > ndarray.__basicsize__:
+        return False
+    memory = bytearray(4096)
+    start = int(ffi.cast("uintptr_t", ffi.from_buffer(memory)))
+    whole = np.frombuffer(memory, F64)
+    arrays = [whole, whole[7:], whole.reshape(2, -1).T, whole[::-3], whole[9:10].reshape(())]
+    found = ffi.new("uintptr_t[]", list(map(id, arrays)))
+    lib.tg_take_ids(head)
+    lib.tg_find_numbers(found, len(arrays))
+    if list(found) == [start, start + 56, start, start + whole.nbytes - 8, start + 72]:
+        return True
+    lib.tg_take_ids(0)
+    return False
+
+
+def _address(x: ndarray) -> int:
+    return x.ctypes.data
+
+
 lib, ffi = _load()
-from_buffer: Any = ffi and ffi.from_buffer
-POINTER: dict[np.dtype, Any] = ffi and {F32: ffi.typeof("float[]"), F64: ffi.typeof("double[]")}
-INT64S: Any = ffi and ffi.typeof("int64_t[]")
+# What a kernel is given for an array. It keeps nothing alive: a local name must hold the array
+# while C runs.
+at: Callable[[ndarray], int] = id if ffi and _reads_ids(lib, ffi) else _address
+HEAD = object.__basicsize__ if at is id else 0  # bytes from there to the pointer; 0: it is `at`
+
+
+def at_or_null(x: ndarray | None) -> int:
+    """`x` for a kernel that may do without it."""
+    return 0 if x is None else at(x)
 
 
 # -------------------------------------------------------------------------- what the machine offers
@@ -107,9 +140,24 @@ def use_isa(name: str) -> None:
 
 
 def c_functions(name: str) -> dict[np.dtype, Callable]:
-    """The C functions tg_<name>_<f32|f64> by dtype; empty where there are none."""
-    found = {dtype: getattr(lib, f"tg_{name}_{suffix}", None) for dtype, suffix in _SUFFIX.items()}
+    """The kernels <name> by dtype, as functions of arrays; empty where there are none."""
+    found = {
+        dtype: getattr(lib, f"array_{name}_{suffix}", None) for dtype, suffix in _SUFFIX.items()
+    }
     return {dtype: function for dtype, function in found.items() if function is not None}
+
+
+def kernel_of(kernels: dict[np.dtype, Callable], *arrays: Any) -> Any:
+    """The one that can read all of `arrays`, or None: they are arrays of one dtype that it is for,
+    with numbers in them."""
+    first = arrays[0]
+    if type(first) is not ndarray:
+        return None
+    dtype = first.dtype
+    for x in arrays:
+        if type(x) is not ndarray or x.dtype != dtype or not x.size:
+            return None
+    return kernels.get(dtype)
 
 
 # The two flags of an array that a kernel can read as it lies: C order, aligned. As a number, they
@@ -124,6 +172,19 @@ def ready(x: ndarray) -> ndarray:
 
 def like(g: Any, out: ndarray) -> bool:
     return type(g) is ndarray and g.dtype == out.dtype and g.shape == out.shape
+
+
+def remembered(function: Callable) -> Callable:
+    """`function` with a memory of what it found; a list among its arguments passes it by."""
+    known = functools.lru_cache(maxsize=1024, typed=True)(function)
+
+    def find(*arguments: Any) -> Any:
+        try:
+            return known(*arguments)
+        except TypeError:
+            return function(*arguments)
+
+    return find
 
 
 def check(status: int, what: str) -> None:

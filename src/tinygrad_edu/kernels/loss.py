@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
 from . import reference
-from .library import INT64S, POINTER, c_functions, from_buffer, ready
+from .library import at, c_functions, check, ready
 
 REDUCTIONS = ("mean", "sum", "none")
 _forward = c_functions("cross_entropy")
@@ -27,20 +27,16 @@ def cross_entropy(
     _check(logits, target, label_smoothing, reduction)
     kernel = _forward.get(logits.dtype)
     if kernel is None or target.ndim != 1 or not logits.size:
+        _check_classes(target, logits.shape[1])
         losses, saved = reference.cross_entropy_rows(logits, target, label_smoothing), None
     else:
         logits = ready(logits)
-        target = ready(target.astype(np.int64, copy=False))
+        classes = ready(target.astype(np.int64, copy=False))
         losses, saved = np.empty(len(logits), logits.dtype), np.empty(logits.shape, logits.dtype)
-        array = POINTER[logits.dtype]
-        kernel(
-            from_buffer(array, losses),
-            from_buffer(array, saved),
-            from_buffer(array, logits),
-            from_buffer(INT64S, target),
-            label_smoothing,
-            *logits.shape,
-        )
+        if kernel(
+            at(losses), at(saved), at(logits), at(classes), label_smoothing, *logits.shape
+        ):  # a class out of range, which is the one thing that this kernel refuses
+            _check_classes(target, logits.shape[1])
     return reduced(losses, reduction), saved
 
 
@@ -76,16 +72,6 @@ def _check(logits: ndarray, target: ndarray, label_smoothing: float, reduction: 
             "shape (N,), probabilities are floating point of shape (N, C).",
             code="not-an-integer-dtype",
         )
-    if (
-        target.ndim == 1
-        and target.size
-        and not (target.min() >= 0 and target.max() < logits.shape[1])
-    ):
-        wrong = int(target.min() if target.min() < 0 else target.max())
-        raise RangeError(
-            f"cross_entropy: target holds class {wrong}, but the logits have classes 0 to "
-            f"{logits.shape[1] - 1}."
-        )
     if reduction not in REDUCTIONS:
         raise ArgumentError(
             f"cross_entropy: reduction {reduction!r}: expected 'mean', 'sum' or 'none'.",
@@ -97,25 +83,31 @@ def _check(logits: ndarray, target: ndarray, label_smoothing: float, reduction: 
         )
 
 
+def _check_classes(target: ndarray, n_classes: int) -> None:
+    if target.ndim != 1 or not target.size:
+        return
+    least, most = target.min(), target.max()
+    if least < 0 or most >= n_classes:
+        raise RangeError(
+            f"cross_entropy: target holds class {int(least if least < 0 else most)}, but the "
+            f"logits have classes 0 to {n_classes - 1}."
+        )
+
+
 def _vjp(g: Any, out: Any, values: Sequence, params: dict, needs: Sequence, saved: Any) -> Any:
     logits, target = values
-    if saved is None or type(g) is not ndarray or g.dtype != saved.dtype or not saved.size:
+    if saved is None or type(g) is not ndarray or g.dtype != saved.dtype:
         return NotImplemented
     n = len(saved)
-    scale = g / n if params["reduction"] == "mean" else g
     rows = np.empty(n, saved.dtype)
-    rows[...] = scale
+    rows[...] = g / n if params["reduction"] == "mean" else g
     target = ready(np.asarray(target).astype(np.int64, copy=False))
     dx = np.empty(saved.shape, saved.dtype)
-    array = POINTER[saved.dtype]
-    _backward[saved.dtype](
-        from_buffer(array, dx),
-        from_buffer(array, rows),
-        from_buffer(array, saved),
-        from_buffer(INT64S, target),
-        params["label_smoothing"],
-        *saved.shape,
+    kernel = _backward[saved.dtype]
+    status = kernel(
+        at(dx), at(rows), at(saved), at(target), params["label_smoothing"], *saved.shape
     )
+    check(status, "cross_entropy")
     return dx, None
 
 

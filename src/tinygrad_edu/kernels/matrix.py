@@ -6,15 +6,16 @@ are long. So `w.T`, a slice of rows, a block of columns are multiplied without a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
+from numpy import empty, ndarray
 
 from ..errors import ArgumentError, DtypeError, ShapeError
 from . import reference
-from .library import POINTER, READY, c_functions, check, ffi, from_buffer, like, ready
+from .library import READY, at, at_or_null, c_functions, check, kernel_of, like, ready
 
 TRANS_A, TRANS_B = 1, 2
 ACTIVATION_CODES = {None: 0, "relu": 1, "sigmoid": 2, "tanh": 3}
@@ -28,21 +29,38 @@ _linear_grad = c_functions("linear_grad")
 def matmul(a: Any, b: Any) -> ndarray:
     """a @ b with NumPy's meaning: (..., m, k) @ (..., k, n), vectors allowed on either side,
     leading axes broadcast."""
-    a, b = np.asarray(a), np.asarray(b)
+    if type(a) is not ndarray or type(b) is not ndarray:
+        a, b = np.asarray(a), np.asarray(b)
     kernel = _gemm.get(a.dtype) if a.dtype == b.dtype else None
-    matrices = a.ndim == 2 and b.ndim == 2
-    if not matrices or a.shape[1] != b.shape[0]:
+    if kernel is None or a.ndim != 2 or b.ndim != 2:
+        return _matmul_of_any(kernel, a, b)
+    (m, k), (inner, n) = a.shape, b.shape
+    if k != inner:
         _check_matmul(a, b)
+    out = empty((m, n), a.dtype)
+    if a.flags.num & b.flags.num & READY == READY:
+        lda, ldb, flags = k, n, 0
+    else:
+        a, lda, a_turned = _operand(a)
+        b, ldb, b_turned = _operand(b)
+        flags = TRANS_A * a_turned | TRANS_B * b_turned
+    status = kernel(at(out), at(a), at(b), m, n, k, n, lda, ldb, flags)
+    if status:
+        check(status, "matmul")
+    return out
+
+
+def _matmul_of_any(kernel: Any, a: ndarray, b: ndarray) -> ndarray:
+    """Vectors and stacks of matrices as matrices; what no kernel is for by NumPy."""
+    _check_matmul(a, b)
     if kernel is None or not (a.size and b.size):
         return np.asarray(np.matmul(a, b))
-    if matrices:
-        return _matmul_2d(kernel, a, b)
     if b.ndim == 1:
         return matmul(a, b[:, np.newaxis])[..., 0]
     if a.ndim == 1:
         return matmul(a[np.newaxis, :], b)[..., 0, :]
     if b.ndim == 2 and a.flags.c_contiguous:
-        return _matmul_2d(kernel, a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
+        return matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
     return _matmul_batched(a, b)
 
 
@@ -68,44 +86,22 @@ def _check_matmul(a: ndarray, b: ndarray) -> None:
             ) from None
 
 
-def _matmul_2d(kernel: Any, a: ndarray, b: ndarray) -> ndarray:
-    (m, k), n = a.shape, b.shape[1]
-    out = np.empty((m, n), a.dtype)
-    array = POINTER[a.dtype]
-    at = from_buffer(array, out)
-    if a.flags.num & b.flags.num & READY == READY:
-        status = kernel(at, from_buffer(array, a), from_buffer(array, b), m, n, k, n, k, n, 0)
-    else:
-        a_at, lda, a_turned, a = _operand(a)
-        b_at, ldb, b_turned, b = _operand(b)
-        flags = (TRANS_A if a_turned else 0) | (TRANS_B if b_turned else 0)
-        status = kernel(at, a_at, b_at, m, n, k, n, lda, ldb, flags)
-    if status:
-        check(status, "matmul")
-    return out
-
-
-def _operand(x: ndarray) -> tuple[Any, int, bool, ndarray]:
-    """(pointer, distance between rows in elements, transposed?, the array to hold) of a matrix that
-    gemm can read."""
+def _operand(x: ndarray) -> tuple[ndarray, int, bool]:
+    """A matrix that gemm can read: the array, the distance between its rows in elements, or between
+    its columns where it lies transposed, and whether it does."""
     rows, columns = x.shape
     flags = x.flags
-    if flags.c_contiguous and flags.aligned:
-        return from_buffer(POINTER[x.dtype], x), columns, False, x
-    if flags.f_contiguous and flags.aligned:
-        return from_buffer(POINTER[x.dtype], x.T), rows, True, x
-    down, across = x.strides
-    size = x.itemsize
-    if flags.aligned and across == size and down % size == 0 and down >= columns * size:
-        return ffi.cast(_pointer_type(x), x.ctypes.data), down // size, False, x
-    if flags.aligned and down == size and across % size == 0 and across >= rows * size:
-        return ffi.cast(_pointer_type(x), x.ctypes.data), across // size, True, x
-    x = np.array(x, order="C")
-    return from_buffer(POINTER[x.dtype], x), columns, False, x
-
-
-def _pointer_type(x: ndarray) -> str:
-    return "float *" if x.itemsize == 4 else "double *"
+    if flags.aligned:
+        if flags.c_contiguous:
+            return x, columns, False
+        if flags.f_contiguous:
+            return x, rows, True
+        (down, across), size = x.strides, x.itemsize
+        if across == size and down % size == 0 and down >= columns * size:
+            return x, down // size, False
+        if down == size and across % size == 0 and across >= rows * size:
+            return x, across // size, True
+    return np.array(x, order="C"), columns, False
 
 
 def _matmul_batched(a: ndarray, b: ndarray) -> ndarray:
@@ -120,24 +116,11 @@ def _matmul_batched(a: ndarray, b: ndarray) -> ndarray:
     m, k = a.shape[-2:][::-1] if a_turned else a.shape[-2:]
     n = b.shape[-2] if b_turned else b.shape[-1]
     out = np.empty((*batch, m, n), a.dtype)
-    array = POINTER[a.dtype]
-    flags = (TRANS_A if a_turned else 0) | (TRANS_B if b_turned else 0)
+    flags = TRANS_A * a_turned | TRANS_B * b_turned
     steps = [0 if x.ndim == 2 else x.shape[-1] * x.shape[-2] for x in (a, b)]
-    count = int(np.prod(batch, dtype=np.int64))
-    check(
-        _gemm_batched[a.dtype](
-            from_buffer(array, out),
-            from_buffer(array, a),
-            from_buffer(array, b),
-            count,
-            m,
-            n,
-            k,
-            *steps,
-            flags,
-        ),
-        "matmul",
-    )
+    kernel = _gemm_batched[a.dtype]
+    status = kernel(at(out), at(a), at(b), math.prod(batch), m, n, k, *steps, flags)
+    check(status, "matmul")
     return out
 
 
@@ -158,30 +141,16 @@ def linear(x: Any, weight: Any, bias: Any, *, activation: str | None) -> ndarray
     x, weight = np.asarray(x), np.asarray(weight)
     bias = None if bias is None else np.asarray(bias)
     _check_linear(x, weight, bias, activation)
-    kernel = _linear.get(x.dtype)
-    if kernel is None or weight.dtype != x.dtype or not (x.size and weight.size):
+    given = (x, weight) if bias is None else (x, weight, bias)
+    kernel = kernel_of(_linear, *given)
+    if kernel is None:
         return reference.linear(x, weight, bias, activation=activation)
-    if bias is not None and bias.dtype != x.dtype:
-        return reference.linear(x, weight, bias, activation=activation)
-    x, weight = ready(x), ready(weight)
+    x, weight, bias = ready(x), ready(weight), bias if bias is None else ready(bias)
     n_out, n_in = weight.shape
-    out = np.empty((*x.shape[:-1], n_out), x.dtype)
-    array = POINTER[x.dtype]
-    at_bias = ffi.NULL
-    if bias is not None:
-        bias = ready(bias)
-        at_bias = from_buffer(array, bias)
+    out = empty((*x.shape[:-1], n_out), x.dtype)
+    sizes = x.size // n_in, n_out, n_in
     check(
-        kernel(
-            from_buffer(array, out),
-            from_buffer(array, x),
-            from_buffer(array, weight),
-            at_bias,
-            x.size // n_in,
-            n_out,
-            n_in,
-            ACTIVATION_CODES[activation],
-        ),
+        kernel(at(out), at(x), at(weight), at_or_null(bias), *sizes, ACTIVATION_CODES[activation]),
         "linear",
     )
     return out
@@ -219,40 +188,32 @@ def _linear_vjp(
 ) -> Any:
     """The gradients of input, weight and bias in one call, each only where it is wanted."""
     x, weight, bias = values
-    if (
-        type(x) is not ndarray
-        or type(weight) is not ndarray
-        or not like(g, out)
-        or not (x.size and weight.size)
-    ):
-        return NotImplemented
-    if x.dtype not in _linear_grad or weight.dtype != x.dtype or out.dtype != x.dtype:
+    kernel = kernel_of(_linear_grad, x, weight, out)
+    if kernel is None or not like(g, out):
         return NotImplemented
     g, out, x, weight = ready(g), ready(out), ready(x), ready(weight)
     n_out, n_in = weight.shape
-    array = POINTER[x.dtype]
-    grads = [
-        np.empty(v.shape, x.dtype) if need else None for v, need in zip((x, weight, bias), needs)
-    ]
-    pointers = [ffi.NULL if grad is None else from_buffer(array, grad) for grad in grads]
+    dx = empty(x.shape, x.dtype) if needs[0] else None
+    dweight = empty(weight.shape, x.dtype) if needs[1] else None
+    dbias = empty(bias.shape, x.dtype) if needs[2] else None
     code = ACTIVATION_CODES[params["activation"]]
-    workspace = np.empty(g.shape, x.dtype) if code else None
-    check(
-        _linear_grad[x.dtype](
-            *pointers,
-            ffi.NULL if workspace is None else from_buffer(array, workspace),
-            from_buffer(array, g),
-            from_buffer(array, out),
-            from_buffer(array, x),
-            from_buffer(array, weight),
-            x.size // n_in,
-            n_out,
-            n_in,
-            code,
-        ),
-        "linear",
+    workspace = empty(g.shape, x.dtype) if code else None
+    status = kernel(
+        at_or_null(dx),
+        at_or_null(dweight),
+        at_or_null(dbias),
+        at_or_null(workspace),
+        at(g),
+        at(out),
+        at(x),
+        at(weight),
+        x.size // n_in,
+        n_out,
+        n_in,
+        code,
     )
-    return grads
+    check(status, "linear")
+    return dx, dweight, dbias
 
 
 linear.vjp = _linear_vjp if _linear_grad else None  # type: ignore[attr-defined]

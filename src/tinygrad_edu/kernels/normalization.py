@@ -7,11 +7,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-from numpy import ndarray
+from numpy import empty, ndarray
 
-from .convolution import alike
-from .library import POINTER, c_functions, check, ffi, from_buffer, like, ready
+from .library import at_or_null, c_functions, check, kernel_of, like, ready
 
 _forward = c_functions("normalize")
 _grad = c_functions("normalize_grad")
@@ -35,10 +33,6 @@ def _layout(x: ndarray, given: Sequence, axes: tuple[int, ...]) -> tuple[int, ..
     return sizes if all(w is None or w.shape == weights for w in given) else None
 
 
-def _at(array: Any, x: ndarray | None) -> Any:
-    return ffi.NULL if x is None else from_buffer(array, x)
-
-
 def normalize(formula: Callable) -> Callable:
     """The forward of normalize: (out, (mean, var) of each group for the backward kernel, or
     None)."""
@@ -47,16 +41,16 @@ def normalize(formula: Callable) -> Callable:
         x: Any, weight: Any, bias: Any, *, axes: tuple[int, ...], eps: float
     ) -> tuple[ndarray, Any]:
         given = [a for a in (weight, bias) if a is not None]
-        layout = _layout(x, given, axes) if alike(_forward, x, *given) else None
+        kernel = kernel_of(_forward, x, *given)
+        layout = _layout(x, given, axes) if kernel is not None else None
         if layout is None:
             return formula(x, weight, bias, axes=axes, eps=eps), None
         x = ready(x)
         weight, bias = (a if a is None else ready(a) for a in (weight, bias))
-        out = np.empty(x.shape, x.dtype)
-        mean, var = np.empty((2, layout[1]), x.dtype)
-        array = POINTER[x.dtype]
-        read = [_at(array, a) for a in (out, mean, var, x, weight, bias)]
-        check(_forward[x.dtype](*read, *layout, eps), "normalize")
+        out = empty(x.shape, x.dtype)
+        mean, var = empty((2, layout[1]), x.dtype)
+        arrays = map(at_or_null, (out, mean, var, x, weight, bias))
+        check(kernel(*arrays, *layout, eps), "normalize")
         return out, (mean, var)
 
     def vjp(g: Any, out: Any, values: Sequence, params: dict, needs: Sequence, stash: Any) -> Any:
@@ -68,10 +62,9 @@ def normalize(formula: Callable) -> Callable:
         assert layout is not None
         g, x = ready(g), ready(x)
         weight = None if weight is None else ready(weight)
-        grads = [np.empty(v.shape, x.dtype) if need else None for v, need in zip(values, needs)]
-        array = POINTER[x.dtype]
-        pointers = [_at(array, a) for a in (*grads, g, x, *stash, weight)]
-        check(_grad[x.dtype](*pointers, *layout, params["eps"]), "normalize")
+        grads = [empty(v.shape, x.dtype) if need else None for v, need in zip(values, needs)]
+        arrays = map(at_or_null, (*grads, g, x, *stash, weight))
+        check(_grad[x.dtype](*arrays, *layout, params["eps"]), "normalize")
         return grads
 
     forward.__name__ = "normalize"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import reference
-from .library import POINTER, c_functions, ffi, from_buffer, ready
+from .library import at, c_functions, ffi, lib, ready
 
 _sgd = c_functions("sgd")
 _adam = c_functions("adam")
@@ -51,29 +51,31 @@ def _same(arrays: Sequence[ndarray], others: Sequence[ndarray]) -> bool:
     return len(arrays) == len(others) and all(map(is_, arrays, others))
 
 
+def _pointers(arrays: Sequence[ndarray]) -> Any:
+    """A C list of pointers to the numbers of `arrays`, which the caller holds."""
+    found = ffi.new("uintptr_t[]", list(map(at, arrays)))
+    lib.tg_find_numbers(found, len(arrays))
+    return found
+
+
 class Group:
     """Some of the parameters: `chosen`, their places; `kernel`, what steps them, or None where only
-    the formula can; the C columns of pointers to what is written."""
+    the formula can; `columns`, C lists of pointers to what is written."""
 
-    __slots__ = ("chosen", "kernel", "dtype", "at", "sizes", "gradients", "_held")
+    __slots__ = ("chosen", "kernel", "dtype", "columns", "sizes")
 
     def __init__(self, kernel: Any, dtype: Any, chosen: list[int], columns: list) -> None:
         self.chosen, self.kernel, self.dtype = chosen, kernel, dtype
         if kernel is None:
             return
-        pointer = "float *[]" if dtype.itemsize == 4 else "double *[]"
-        self._held = [[from_buffer(POINTER[dtype], c[i]) for i in chosen] for c in columns]
-        self.at = [ffi.new(pointer, held) for held in self._held]
+        self.columns = [_pointers([column[i] for i in chosen]) for column in columns]
         self.sizes = ffi.new("size_t[]", [columns[0][i].size for i in chosen])
-        self.gradients = ffi.new(pointer, len(chosen))
 
     def step(self, grads: Sequence[ndarray], absent: tuple, *numbers: Any) -> None:
         """Run the kernel on the gradients of all parameters. `absent`: NULL for each column that
         the kernel may do without; then what it takes besides arrays."""
-        array, dtype, at = POINTER[self.dtype], self.dtype, self.gradients
-        held = [from_buffer(array, ready(np.asarray(grads[i], dtype))) for i in self.chosen]
-        at[0 : len(held)] = held
-        self.kernel(*self.at, *absent, at, self.sizes, len(held), *numbers)
+        held = [ready(np.asarray(grads[i], self.dtype)) for i in self.chosen]
+        self.kernel(*self.columns, *absent, _pointers(held), self.sizes, len(held), *numbers)
 
 
 def _grouped(kernels: dict, columns: list[Sequence[ndarray]]) -> list[Group]:
