@@ -6,20 +6,57 @@
  * address of one of these arrays, plus an offset, into the word that waits for it. */
 #include "internal.h"
 
-int tg_run(const struct tg_program *program, const uintptr_t *arrays, size_t *failed)
+static void bind_arrays(const struct tg_program *program, const uintptr_t *arrays, size_t head)
 {
     for (size_t i = 0; i < program->bind_count; i++) {
         const struct tg_bind *bind = &program->binds[i];
         uintptr_t array = arrays[bind->array];
-        char *numbers = program->head ? *(char **)(array + program->head) : (char *)array;
+        char *numbers = head ? *(char **)(array + head) : (char *)array;
         bind->word->p = numbers + bind->offset;
     }
+}
+
+static int make_calls(const struct tg_program *program, size_t *failed)
+{
     for (size_t i = 0; i < program->call_count; i++) {
         const struct tg_call *call = &program->calls[i];
         int status = call->kernel(call->words);
         if (status != TG_OK) {
             *failed = i;
             return status;
+        }
+    }
+    return TG_OK;
+}
+
+int tg_run(const struct tg_program *program, const uintptr_t *arrays, size_t *failed)
+{
+    bind_arrays(program, arrays, program->head);
+    return make_calls(program, failed);
+}
+
+int tg_run_many(const struct tg_program *program, const struct tg_many *many, size_t count,
+                size_t *done, size_t *failed)
+{
+    for (*done = 0; *done < count; ++*done) {
+        for (size_t i = 0; i < many->source_count; i++) {
+            const struct tg_source *source = &many->sources[i];
+            for (size_t row = 0; row < many->batch_size; row++) {
+                size_t chosen = (size_t)many->order[*done * many->batch_size + row];
+                memcpy(source->batch + row * source->row_bytes,
+                       source->rows + chosen * source->row_bytes, source->row_bytes);
+            }
+        }
+        for (size_t i = 0; i < many->varying_count; i++) {
+            *many->varying[i].word = many->varying[i].values[*done];
+        }
+        bind_arrays(program, many->arrays, 0);
+        int status = make_calls(program, failed);
+        if (status != TG_OK) {
+            return status;
+        }
+        for (size_t i = 0; i < many->array_count; i++) {
+            many->arrays[i] += many->steps[i];
         }
     }
     return TG_OK;

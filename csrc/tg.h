@@ -110,6 +110,37 @@ struct tg_program {
  * fails: its number is put into *failed, its status returned. Not to be run twice at once. */
 int tg_run(const struct tg_program *program, const uintptr_t *arrays, size_t *failed);
 
+/* Rows that batches are drawn from: those named by `order` are copied to `batch`. */
+struct tg_source {
+    char *batch;
+    const char *rows;
+    size_t row_bytes;
+};
+
+/* A word that holds another value at each step. */
+struct tg_varying {
+    union tg_word *word;
+    const union tg_word *values;
+};
+
+/* What is different at each of many runs of a program on batches of `batch_size` rows: array
+ * number i moves on by steps[i] bytes, the rows of the sources and the varying words change. */
+struct tg_many {
+    uintptr_t *arrays; /* addresses, also where `head` is not 0; used up */
+    const size_t *steps;
+    size_t array_count;
+    const struct tg_source *sources;
+    size_t source_count;
+    const int64_t *order; /* batch_size row numbers for each run */
+    size_t batch_size;
+    const struct tg_varying *varying;
+    size_t varying_count;
+};
+
+/* Run the program so many times; *done is how many of them succeeded. */
+int tg_run_many(const struct tg_program *program, const struct tg_many *many, size_t count,
+                size_t *done, size_t *failed);
+
 /* cdef: end */
 
 #define TG_KERNEL(name, parameters, arguments) int TG_NAME(name) parameters;

@@ -5,8 +5,9 @@
     simplify.py  common subexpressions, dead code
     lower.py     instructions to calls of C kernels; update.py: those of optimizers
     plan.py      chains of elementwise calls into tiles, values into one block of memory
-    program.py   the finished program, and one run of it; text.py: the program to read
+    program.py   the finished program: its memory and its calls; text.py: the program to read
     guards.py    what a program takes for granted; host.py: the Python around its calls
+    many.py      an epoch of runs in one call
     interpret.py what an instruction means: the specification, and the way without a kernel
 
 docs/compile.md tells it as a story.
@@ -26,6 +27,7 @@ from ..errors import CompileError
 from ..graph import open_trace, recording, silenced, traces
 from ..tensor import Tensor
 from .capture import Trace, trace
+from .many import Batches, run_many
 from .program import Program
 from .step import check_repeats, taken_apart, watch
 
@@ -61,6 +63,29 @@ class Compiled:
         self._latest = program if flat and recording() else None
         self._shown = program
         return program.run(leaves)
+
+    def many(
+        self,
+        *arrays: Any,
+        batch_size: int,
+        order: Any = None,
+        callback: Callable[[int, int], Any] | None = None,
+    ) -> Any:
+        """Call the step on one batch after the other, an epoch in one call of C.
+
+        arrays: the arguments of the step for all examples, (n, ...) each. `order`: the rows to use,
+        integers (m,), m // batch_size steps and one more for what is left; all rows in their order
+        by default, and `rng.permutation(n)` to shuffle. The step returns a Tensor, or a tuple or
+        list of them: what comes back is the same with the results of all steps stacked along a new
+        first axis, (steps, ...).
+
+        `callback(done, steps)` is called about every twentieth of a second and at the end; Ctrl-C
+        is answered as often, and what was done until then has been done. What it changes (a
+        learning rate) takes effect at once. A step that draws random numbers, or uses operations
+        without a C kernel, is called batch by batch. Raises ShapeError for arrays of unequal
+        lengths or results of unequal shapes, DtypeError and IndexError for a wrong order.
+        """
+        return run_many(self, Batches(arrays, batch_size, order), callback)
 
     @property
     def program(self) -> Program:

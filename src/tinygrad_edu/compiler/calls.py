@@ -41,7 +41,8 @@ class Table(NamedTuple):
 class Call:
     """One call of the kernel `name` for `dtype`. `elements`: it works element by element on so
     many, and may be made tile by tile; its first word is then what it writes. `prepare(words)` sets
-    the words that change from run to run."""
+    the words that may change from run to run; of those that do at every step of a training,
+    `varying(count)` gives the values for the next `count` runs."""
 
     name: str
     dtype: np.dtype
@@ -49,6 +50,7 @@ class Call:
     instruction: Instruction
     elements: int = 0
     prepare: Callable[[Any], None] | None = None
+    varying: Callable[[int], dict[int, list[float]]] | None = None
 
     @property
     def reads(self) -> list[Place]:
@@ -119,10 +121,12 @@ class Builder:
         *words: Any,
         elements: int = 0,
         prepare: Callable[[Any], None] | None = None,
+        varying: Callable[[int], dict[int, list[float]]] | None = None,
     ) -> None:
         """Enter a call."""
         assert self.instruction is not None
-        self.calls.append(Call(name, dtype, words, self.instruction, elements, prepare))
+        made = Call(name, dtype, words, self.instruction, elements, prepare, varying)
+        self.calls.append(made)
 
     def dense(self, place: Place) -> Place | None:
         """`place`, or a copy of it with its elements side by side; None where C cannot copy it."""

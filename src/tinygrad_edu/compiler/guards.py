@@ -2,8 +2,8 @@
 
 A program was made for certain parameters, in certain arrays, of modules in a certain state. None
 of it is watched; each call looks whether it is still so (host.py writes out how), and if not, the
-step is traced again. What the function itself names (its closure and its globals) is compared, and so are the attributes of
-every module that took part; what is reached in other ways is frozen.
+step is traced again. What the function itself names (its closure and its globals) is compared, and
+so are the attributes of every module that took part; what is reached in other ways is frozen.
 """
 
 from __future__ import annotations

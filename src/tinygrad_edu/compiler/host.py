@@ -145,9 +145,10 @@ def replay(program: Any, memory: Any, leaves: Sequence[Any]) -> Source:
     """The source of `run`."""
     source = Source()
     source.names.update(READY=READY, at=at, empty=empty, execute=execute, ready=ready)
+    given = "".join(f"x{i}, " for i in range(len(leaves)))
     source.line("def run(leaves):")
     if leaves:
-        source.line(f"    {''.join(f'x{i}, ' for i in range(len(leaves)))}= leaves")
+        source.line(f"    {given}= leaves")
     arrays = _arriving(source, program, leaves)
     source.line(f"    with {source.name(program.lock, 'lock')}:")
     for k, instruction in enumerate(program.draws):
@@ -158,8 +159,15 @@ def replay(program: Any, memory: Any, leaves: Sequence[Any]) -> Source:
         source.line(f"        y{k} = empty({place.shape!r}, {dtype})")
         arrays.append(f"y{k}")
     _calls(source, memory, arrays)
-    _left_behind(source, program)
-    source.line(f"    return {_returned(source, program)}")
+    _left_behind(source, program, "1")
+    source.line(f"    return {_expression(source, program, program.result)}")
+    results = "".join(f", y{k}" for k in range(len(program.outputs)))
+    source.line(f"def leave(leaves, steps{results}):")
+    if leaves:
+        source.line(f"    {given}= leaves or {[None] * len(leaves)}")
+    source.line("    if steps:")
+    _left_behind(source, program, "steps")
+    source.line("        pass")
     return source
 
 
@@ -206,7 +214,7 @@ def _calls(source: Source, memory: Any, arrays: list[str]) -> None:
         source.line(f"            {explain}({chosen}, {everything})")
 
 
-def _left_behind(source: Source, program: Any) -> None:
+def _left_behind(source: Source, program: Any, steps: str) -> None:
     """Gradients, the age of parameters, the note that they were written."""
     source.names["leaf"] = Tensor._of
     for owner in program.cleared:
@@ -216,13 +224,9 @@ def _left_behind(source: Source, program: Any) -> None:
     for optimizer, chosen in program.aged:
         source.line(f"        ages = {source.name(optimizer, 'o')}._age")
         source.line(f"        for i in {chosen!r}:")
-        source.line("            ages[i] += 1")
+        source.line(f"            ages[i] += {steps}")
     if program.mark is not None:
         source.line(f"        {source.name(program.mark, 'mark')}()")
-
-
-def _returned(source: Source, program: Any) -> str:
-    return _expression(source, program, program.result)
 
 
 def _expression(source: Source, program: Any, result: Any) -> str:

@@ -62,6 +62,7 @@ class Program:
         self.memory = memory = Memory(self)
         self.host = replay(self, memory, leaves)
         self.run: Callable[[Sequence[Any]], Any] = self.host.function("run")
+        self.leave: Callable[..., None] = self.host.names["leave"]
         self.admission = admission(self, leaves)
         self.admits: Callable[[Sequence[Any]], bool] = self.admission.function("admits")
 
@@ -84,12 +85,13 @@ class Memory:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.arena = np.empty(program.plan.arena + ALIGNMENT, np.uint8)
-        base = _address(self.arena)
+        base = address(self.arena)
         self.start = -base % ALIGNMENT
         self.base = base + self.start
         self.external = _external(program)
         self.held: list[Any] = []
         self.prepared: list[tuple[Any, Any]] = []
+        self.varying: list[tuple[Any, Any]] = []
         self.segments = self._segments()
         if lib is not None:
             self.slots = ffi.new("uintptr_t[]", max(len(self.external), 1))
@@ -136,6 +138,8 @@ class Memory:
             self._put(words, k, word, binds)
         if call.prepare is not None:
             self.prepared.append((call.prepare, words))
+        if call.varying is not None:
+            self.varying.append((call.varying, words))
         return _kernel(f"{call.name}_{SUFFIX[call.dtype]}"), words, call
 
     def _put(self, words: Any, k: int, word: Any, binds: list) -> None:
@@ -192,7 +196,7 @@ class Memory:
             return self.base + self.program.plan.offsets[root]
         assert root.array is not None, root
         self.held.append(root.array)
-        return _address(root.array)
+        return address(root.array)
 
     def array(self, place: Any, arrays: Sequence[ndarray]) -> Any:
         """A place as an array over its memory; a number as it is."""
@@ -235,7 +239,8 @@ def _kernel(name: str) -> Any:
     return ffi.addressof(lib, f"words_{name}")
 
 
-def _address(array: ndarray) -> int:
+def address(array: ndarray) -> int:
+    """Where the numbers of an array lie."""
     return array.__array_interface__["data"][0]
 
 

@@ -106,6 +106,14 @@ def _adam(b: Builder, step: Instruction, weights: Sequence[Place], grads: Sequen
             words[6].d, words[7].d, words[8].d, words[9].d, words[10].d = numbers
         words[12].d, words[13].d = 1 - beta1**made, 1 - beta2**made
 
+    def varying(count: int) -> dict[int, list[float]]:
+        """The corrections for the next `count` steps."""
+        made = optimizer._age[chosen[0]] + earlier + 1
+        return {
+            12 + k: [1 - beta ** (made + i) for i in range(count)]
+            for k, beta in enumerate(optimizer.betas)
+        }
+
     sizes = ffi.new("size_t[]", [w.size for w in weights])
     tables = (
         Table(tuple(map(InOut, weights))),
@@ -114,7 +122,16 @@ def _adam(b: Builder, step: Instruction, weights: Sequence[Place], grads: Sequen
         Table(tuple(grads)),
     )
     numbers = 0.0, 0.0, 0.0, 0.0, 0.0, int(optimizer.decoupled), 0.0, 0.0
-    b.call("adam", weights[0].dtype, *tables, sizes, len(chosen), *numbers, prepare=prepare)
+    b.call(
+        "adam",
+        weights[0].dtype,
+        *tables,
+        sizes,
+        len(chosen),
+        *numbers,
+        prepare=prepare,
+        varying=varying,
+    )
     return True
 
 

@@ -35,8 +35,8 @@ def _reduction(name: str, formula: Callable) -> Callable:
 
     def forward(x: Any, *, axis: Any, keepdims: bool) -> ndarray:
         kernel = kernels.get(x.dtype) if type(x) is ndarray and x.size else None
-        found = kernel and split(x.shape, axis, keepdims)
-        if not found:
+        found = None if kernel is None else split(x.shape, axis, keepdims)
+        if kernel is None or not found:
             return np.asarray(formula(x, axis=axis, keepdims=keepdims))
         shape, sizes = found
         x = ready(x)

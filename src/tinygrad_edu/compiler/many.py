@@ -1,0 +1,232 @@
+"""A whole epoch in one call: batches drawn by index, step after step, without Python between.
+
+The rows of a batch are copied by C to where the program reads them, and each step's results are
+written to their own place in an array of all steps' results. C is left now and then, after about a
+twentieth of a second: for Ctrl-C, for the callback, and to look whether the program still holds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from ..dtypes import as_array
+from ..errors import ArgumentError, CallError, DtypeError, RangeError, ShapeError
+from ..kernels.library import ffi, lib
+from ..tensor import Tensor
+from .capture import Place
+from .program import Program, address
+from .step import Argument
+
+SECONDS = 0.05
+
+
+class Batches:
+    """Which rows make up which step: all arrays have `n` rows, `order` names those that are
+    used."""
+
+    def __init__(self, arrays: Sequence[Any], batch_size: Any, order: Any) -> None:
+        if not arrays:
+            raise CallError("many: it needs the arrays that the batches are drawn from.")
+        self.arrays = [_rows(i, array) for i, array in enumerate(arrays)]
+        lengths = {len(array) for array in self.arrays}
+        if len(lengths) != 1:
+            raise ShapeError(
+                f"many: the arrays have {', '.join(map(str, map(len, self.arrays)))} rows: all "
+                "must have equally many, one for each example."
+            )
+        (self.n,) = lengths
+        if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)):
+            raise ArgumentError(f"many: batch_size={batch_size!r}: expected a whole number.")
+        if batch_size < 1:
+            raise ArgumentError(f"many: batch_size={batch_size!r}: expected at least 1.")
+        self.batch_size = int(batch_size)
+        self.order = np.arange(self.n) if order is None else _order(order, self.n)
+
+    def __len__(self) -> int:
+        """The number of steps; the last may be of fewer rows."""
+        return -(-len(self.order) // self.batch_size)
+
+    def at(self, step: int) -> list[ndarray]:
+        """The batch of one step."""
+        rows = self.order[step * self.batch_size : (step + 1) * self.batch_size]
+        return [np.take(array, rows, axis=0) for array in self.arrays]
+
+
+def _rows(index: int, value: Any) -> ndarray:
+    array = np.ascontiguousarray(value.payload if isinstance(value, Tensor) else as_array(value))
+    if not array.ndim:
+        raise ShapeError(f"many: array {index} has no axis: expected one row for each example.")
+    return array
+
+
+def _order(order: Any, n: int) -> ndarray:
+    rows = np.asarray(order.payload if isinstance(order, Tensor) else order)
+    if rows.dtype.kind not in "iu" or rows.ndim != 1:
+        raise DtypeError(
+            f"many: order has shape {rows.shape} and dtype {rows.dtype}: expected row numbers, "
+            "integers of shape (m,).",
+            code="not-an-integer-dtype",
+        )
+    if rows.size and not (rows.min() >= 0 and rows.max() < n):
+        wrong = int(rows.min() if rows.min() < 0 else rows.max())
+        raise RangeError(f"many: order holds row {wrong}, but the arrays have rows 0 to {n - 1}.")
+    return np.ascontiguousarray(rows, np.int64)
+
+
+def run_many(
+    step: Callable[..., Any], batches: Batches, callback: Callable[[int, int], Any] | None
+) -> Any:
+    """Run `step`, a Compiled, on every batch: what it returns, stacked along a new first axis."""
+    stacks: list[list[ndarray]] = []
+    form: Any = None
+    count, done = len(batches), 0
+    full = len(batches.order) // batches.batch_size
+    while done < count:
+        began = time.perf_counter()
+        form = step(*batches.at(done))
+        stacks.append([x[np.newaxis] for x in _numbers(form)])
+        done += 1
+        program = step.program  # type: ignore[attr-defined]
+        if done < full and _runs_alone(program):
+            seconds = time.perf_counter() - began
+            done = _in_c(program, batches, done, full, seconds, stacks, callback)
+        if callback is not None:
+            callback(done, count)
+    joined = [Tensor._of(np.concatenate(parts)) for parts in zip(*_alike(stacks))]
+    return type(form)(joined) if isinstance(form, (tuple, list)) else joined[0] if joined else None
+
+
+def _numbers(result: Any) -> list[ndarray]:
+    """The arrays in what a step returns: nothing, a Tensor, or a tuple or list of them."""
+    if result is None:
+        return []
+    parts = list(result) if isinstance(result, (tuple, list)) else [result]
+    if not all(isinstance(part, Tensor) for part in parts):
+        raise CallError(
+            f"many: the step returns {result!r}: expected a Tensor, or a tuple or list of them, "
+            "which can be stacked."
+        )
+    return [part.payload for part in parts]
+
+
+def _alike(stacks: list[list[ndarray]]) -> list[list[ndarray]]:
+    """The stacks, if each of them has results of the shapes of the first."""
+    shapes = {tuple(x.shape[1:] for x in stack) for stack in stacks}
+    if len(shapes) > 1:
+        raise ShapeError(
+            f"many: the results of the steps have different shapes, {sorted(shapes)}: the last "
+            "batch is shorter. Return what does not depend on the batch, such as the loss, or pass "
+            "an order whose length is a multiple of batch_size."
+        )
+    return stacks
+
+
+def _runs_alone(program: Program) -> bool:
+    """Whether nothing of Python takes part in a run: one piece of C, nothing drawn, no gradient
+    that is added to or belongs to an argument, no result but what the program makes."""
+    segments = program.memory.segments
+    return (
+        lib is not None
+        and len(segments) == 1
+        and isinstance(segments[0], tuple)
+        and not (program.draws or program.arriving)
+        and not any(isinstance(owner, Argument) for owner, _ in program.gradients)
+        and not any(isinstance(owner, Argument) for owner in program.cleared)
+        and all(isinstance(place, Place) for place in _listed(program.result))
+    )
+
+
+def _in_c(
+    program: Program,
+    batches: Batches,
+    done: int,
+    full: int,
+    seconds: float,
+    stacks: list[list[ndarray]],
+    callback: Callable[[int, int], Any] | None,
+) -> int:
+    """As many of the full batches as the program holds for; returns how many are done in all.
+    `seconds`: what a step takes, at most."""
+    run = _Run(program, batches)
+    while done < full and program.admits(run.leaves):
+        count = max(1, min(full - done, int(SECONDS / max(seconds, 1e-7))))
+        began = time.perf_counter()
+        stacks.append(run.steps(done, count))
+        seconds = (time.perf_counter() - began) / count
+        done += count
+        if callback is not None and done < full:
+            callback(done, len(batches))
+    return done
+
+
+class _Run:
+    """A program's memory for many runs."""
+
+    def __init__(self, program: Program, batches: Batches) -> None:
+        self.program, self.batches = program, batches
+        size = batches.batch_size
+        self.leaves = [np.empty((size, *a.shape[1:]), a.dtype) for a in batches.arrays]
+        self.sources = ffi.new(
+            "struct tg_source[]",
+            [
+                (
+                    ffi.cast("char *", address(batch)),
+                    ffi.cast("char *", address(rows)),
+                    rows[:1].nbytes,
+                )
+                for batch, rows in zip(self.leaves, batches.arrays)
+            ],
+        )
+
+    def steps(self, first: int, count: int) -> list[ndarray]:
+        """The results of `count` steps from number `first` on, stacked."""
+        program, size = self.program, self.batches.batch_size
+        results = _listed(program.result)
+        made = [
+            np.empty((count if place in results else 1, *place.shape), place.dtype)
+            for place in program.outputs
+        ]
+        addresses = [*map(address, self.leaves), *map(address, made)]
+        moves = [place.nbytes if place in results else 0 for place in program.outputs]
+        order = self.batches.order[first * size :]
+        held: list[Any] = [
+            ffi.new("uintptr_t[]", addresses),
+            ffi.new("size_t[]", [0] * len(self.leaves) + moves),
+        ]
+        code, calls = program.memory.segments[0]
+        done, failed = ffi.new("size_t *"), program.memory.failed
+        with program.lock:
+            for prepare, words in program.memory.prepared:
+                prepare(words)
+            varying = self._varying(count, held)
+            rows = self.sources, len(self.leaves), ffi.cast("int64_t *", address(order)), size
+            how = (*held[:2], len(addresses), *rows, varying, len(varying))
+            status = lib.tg_run_many(code, ffi.new("struct tg_many *", how), count, done, failed)
+            steps = int(done[0])
+            program.leave((), steps, *[array[max(min(steps, len(array)) - 1, 0)] for array in made])
+            if status:
+                batch = (*self.leaves, *[array[0] for array in made])
+                program.memory.explain(calls[failed[0]], batch)
+        found = dict(zip(program.outputs, made))
+        return [found[place] for place in results]
+
+    def _varying(self, count: int, held: list[Any]) -> Any:
+        """The words that hold another value at each step; their columns of values are `held`."""
+        entries = []
+        for varying, words in self.program.memory.varying:
+            for k, values in varying(count).items():
+                column = ffi.new("union tg_word[]", [{"d": value} for value in values])
+                held.append(column)
+                entries.append((ffi.addressof(words, k), column))
+        return ffi.new("struct tg_varying[]", entries)
+
+
+def _listed(result: Any) -> list[Any]:
+    if result is None:
+        return []
+    return list(result) if isinstance(result, (tuple, list)) else [result]
