@@ -96,10 +96,12 @@ def _flat(words: Iterable[Any]) -> list[Any]:
 
 @dataclass
 class Builder:
-    """Collects the calls of a program; `conditions` are what they take for granted besides the
-    guards of the trace."""
+    """Collects the calls of a program. `uses`: how often instructions, or whoever gets what the
+    program makes, read a place; `conditions`: what the calls take for granted besides the guards of
+    the trace."""
 
     count: int
+    uses: dict[Place, int] = field(default_factory=dict)
     calls: list[Call | PythonCall] = field(default_factory=list)
     conditions: list[Callable[[], bool]] = field(default_factory=list)
     instruction: Instruction | None = None

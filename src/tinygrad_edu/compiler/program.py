@@ -20,7 +20,7 @@ from .host import admission, replay
 from .interpret import execute
 from .lower import lower
 from .plan import ALIGNMENT, TILE, plan
-from .simplify import needed, shared
+from .simplify import needed, shared, uses
 from .step import Step
 
 _FROM_A_PROGRAM = (
@@ -40,7 +40,7 @@ class Program:
         gradients = [(owner, same.get(p, p) if p else None) for owner, p in step.gradients]
         leaving = [*_places(self.result), *(p for _, p in gradients if p is not None)]
         instructions = needed(instructions, leaving)
-        builder = Builder(count=trace._count)
+        builder = Builder(trace._count, uses(instructions, leaving))
         lower(builder, instructions, in_c=lib is not None)
         self.calls = builder.calls
         self.conditions = builder.conditions

@@ -80,3 +80,12 @@ def needed(instructions: list[Instruction], results: Iterable[Place]) -> list[In
         kept.append(step)
     kept.reverse()
     return kept
+
+
+def uses(instructions: Iterable[Instruction], results: Iterable[Place]) -> dict[Place, int]:
+    """How often each place is read, by instructions or by whoever gets the results."""
+    found: dict[Place, int] = {}
+    read = [x for step in instructions for x in step.inputs if isinstance(x, Place)]
+    for place in (*read, *results):
+        found[place.root] = found.get(place.root, 0) + 1
+    return found

@@ -1,138 +1,222 @@
 """The steps of optimizers as calls of C kernels: what is read anew before each run, and what must
-still be so for the call to be right."""
+still be so for the calls to be right.
+
+A weight whose gradient is an outer product (a layer's, for a batch of one) goes to a kernel that
+makes the gradient as it uses it: neither is it written, nor read back.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from numpy import ndarray
+
 from ..kernels.library import ffi
 from ..optim.adam import Adam, AdamW
 from ..optim.sgd import SGD
-from .calls import SUFFIX, Builder, InOut, Table
+from .calls import SUFFIX, Builder, Call, InOut, Out, Table
 from .capture import Instruction, Place
 
 
+class Rule:
+    """How the kernel of one kind of optimizer is called. `numbers` and `moving` are its last words:
+    those that seldom change, and those that do at every step."""
+
+    kernel: str
+
+    def __init__(self, step: Instruction) -> None:
+        self.optimizer = step.params["optimizer"]
+        self.chosen: list[int] = step.params["chosen"]
+        self.earlier: int = step.params["earlier"]
+        self.everyone = len(self.chosen) == len(self.optimizer.params)
+
+    def age(self) -> int | None:
+        """How many steps the chosen parameters have made before this one; None where they
+        differ."""
+        ages = self.optimizer._age
+        first = ages[self.chosen[0]]
+        if self.everyone:
+            same = ages.count(first) == len(ages)
+        else:
+            same = all(ages[i] == first for i in self.chosen)
+        return first + self.earlier if same else None
+
+    def memories(self, weights: list[ndarray]) -> list[list[ndarray] | None]:
+        """The arrays that the optimizer keeps for the chosen weights, kind by kind; None for a kind
+        that it does without."""
+        raise NotImplementedError
+
+    def holds(self) -> bool:
+        """Whether the optimizer still keeps its memories in these arrays."""
+        raise NotImplementedError
+
+    def numbers(self) -> tuple:
+        """The words that seldom change."""
+        raise NotImplementedError
+
+    def moving(self, age: int) -> tuple[float, ...]:
+        """The words that are others at every step, for parameters that have made `age` steps."""
+        return ()
+
+    def preparer(self, first: int) -> Callable[[Any], None]:
+        """What sets the words, from number `first` on, before a run."""
+        last: list[Any] = [None]
+
+        def prepare(words: Any) -> None:
+            numbers = self.numbers()
+            if numbers != last[0]:
+                last[0] = numbers
+                for k, number in enumerate(numbers, start=first):
+                    if isinstance(number, float):
+                        words[k].d = number
+                    else:
+                        words[k].i = number
+            for k, number in enumerate(self.moving(self.age()), start=first + len(numbers)):  # type: ignore[arg-type]
+                words[k].d = number
+
+        return prepare
+
+    def varying(self, first: int) -> Callable[[int], dict[int, list[float]]]:
+        """The moving words of the next runs."""
+
+        def values(count: int) -> dict[int, list[float]]:
+            age = self.age()
+            columns = zip(*[self.moving(age + i) for i in range(count)])  # type: ignore[operator]
+            return {
+                k: list(column) for k, column in enumerate(columns, first + len(self.numbers()))
+            }
+
+        return values
+
+
+class SGDRule(Rule):
+    """(weights, buffers or NULL, gradients ..., lr, momentum, dampening, nesterov, weight decay,
+    first?)"""
+
+    kernel = "sgd"
+
+    def memories(self, weights: list[ndarray]) -> list[list[ndarray] | None]:
+        self.buffers, self.momentum = self.optimizer._buffers, bool(self.optimizer.momentum)
+        if not self.momentum:
+            return [None]
+        return [self.optimizer._state(self.buffers, self.chosen, weights)]
+
+    def holds(self) -> bool:
+        o = self.optimizer
+        return (
+            o._buffers is self.buffers
+            and bool(o.momentum) is self.momentum
+            and self.age() is not None
+        )
+
+    def numbers(self) -> tuple:
+        o = self.optimizer
+        first = self.age() == 0
+        return o._lr, o.momentum, o.dampening, int(o.nesterov), o.weight_decay, int(first)
+
+
+class AdamRule(Rule):
+    """(weights, means, squares, gradients ..., lr, beta1, beta2, eps, weight decay, decoupled?,
+    the two corrections)"""
+
+    kernel = "adam"
+
+    def memories(self, weights: list[ndarray]) -> list[list[ndarray] | None]:
+        o = self.optimizer
+        self.means, self.squares = o._means, o._squares
+        return [o._state(store, self.chosen, weights) for store in (self.means, self.squares)]
+
+    def holds(self) -> bool:
+        o = self.optimizer
+        return o._means is self.means and o._squares is self.squares and self.age() is not None
+
+    def numbers(self) -> tuple:
+        o = self.optimizer
+        beta1, beta2 = o.betas
+        return o._lr, beta1, beta2, o.eps, o.weight_decay, int(o.decoupled)
+
+    def moving(self, age: int) -> tuple[float, ...]:
+        beta1, beta2 = self.optimizer.betas
+        return 1 - beta1 ** (age + 1), 1 - beta2 ** (age + 1)
+
+
+# Exactly these: what a subclass does in its own `_update` is run by Python.
+RULES: dict[type, type[Rule]] = {SGD: SGDRule, Adam: AdamRule, AdamW: AdamRule}
+
+
 def lower_update(b: Builder, step: Instruction) -> bool:
-    """SGD, Adam and AdamW on dense parameters of one dtype and one age."""
-    optimizer, chosen = step.params["optimizer"], step.params["chosen"]
+    """The update of dense parameters of one dtype and one age."""
+    chosen = step.params["chosen"]
     weights, grads = step.inputs[: len(chosen)], step.inputs[len(chosen) :]
-    row = ROWS.get(type(optimizer))
+    kind = RULES.get(type(step.params["optimizer"]))
     dtype = weights[0].dtype
     fits = all(p.dtype == dtype and p.contiguous for p in (*weights, *grads))
     writable = all(w.array is not None and w.array.flags.carray for w in weights)
-    if row is None or dtype not in SUFFIX or not (fits and writable):
+    if kind is None or dtype not in SUFFIX or not (fits and writable):
         return False
-    if len({optimizer._age[i] for i in chosen}) != 1:
+    rule = kind(step)
+    if rule.age() is None:
         return False
-    return row(b, step, weights, grads)
-
-
-def _age(optimizer: Any, chosen: Sequence[int]) -> Callable[[], int | None]:
-    """How many steps the chosen parameters have made; None where they differ."""
-    first, everyone = chosen[0], len(chosen) == len(optimizer.params)
-
-    def ask() -> int | None:
-        ages = optimizer._age
-        age = ages[first]
-        same = ages.count(age) == len(ages) if everyone else all(ages[i] == age for i in chosen)
-        return age if same else None
-
-    return ask
-
-
-def _held(b: Builder, store: dict, chosen: list[int]) -> Table:
-    """The places of what an optimizer keeps for the chosen parameters."""
-    return Table(tuple([InOut(b.constant(store[i])) for i in chosen]))
-
-
-def _sgd(b: Builder, step: Instruction, weights: Sequence[Place], grads: Sequence[Place]) -> bool:
-    optimizer, chosen = step.params["optimizer"], step.params["chosen"]
-    earlier, age = step.params["earlier"], _age(optimizer, chosen)
-    momentum = bool(optimizer.momentum)
-    buffers = optimizer._buffers
-    kept = None
-    if momentum:
-        optimizer._state(buffers, chosen, [w.array for w in weights])
-        kept = _held(b, buffers, chosen)
-    b.conditions.append(
-        lambda: (
-            optimizer._buffers is buffers
-            and bool(optimizer.momentum) is momentum
-            and age() is not None
-        )
-    )
-    last: list[Any] = [None]
-
-    def prepare(words: Any) -> None:
-        numbers = (
-            optimizer._lr,
-            optimizer.momentum,
-            optimizer.dampening,
-            optimizer.nesterov,
-            optimizer.weight_decay,
-            optimizer._age[chosen[0]] + earlier == 0,
-        )
-        if numbers != last[0]:
-            last[0] = numbers
-            words[5].d, words[6].d, words[7].d, nesterov, words[9].d, first = numbers
-            words[8].i, words[10].i = int(nesterov), int(first)
-
-    sizes = ffi.new("size_t[]", [w.size for w in weights])
-    tables = Table(tuple(map(InOut, weights))), kept, Table(tuple(grads))
-    numbers = 0.0, 0.0, 0.0, 0, 0.0, 0
-    b.call("sgd", weights[0].dtype, *tables, sizes, len(chosen), *numbers, prepare=prepare)
+    memories = rule.memories([w.array for w in weights])
+    b.conditions.append(rule.holds)
+    products = {k: found for k, g in enumerate(grads) if (found := _outer_product(b, g))}
+    for _, producer in products.items():
+        b.calls.remove(producer)
+    written = [k for k in range(len(chosen)) if k not in products]
+    if written:
+        gradients = (_table(grads[k] for k in written), _sizes(grads[k].size for k in written))
+        _enter(b, rule, rule.kernel, written, weights, memories, gradients)
+    if products:
+        made = list(products)
+        left, right = zip(*[products[k].words[1:3] for k in made])
+        shapes = (_sizes(grads[k].shape[axis] for k in made) for axis in (0, 1))
+        gradients = (_table(left), _table(right), *shapes)
+        _enter(b, rule, f"{rule.kernel}_outer", made, weights, memories, gradients)
     return True
 
 
-def _adam(b: Builder, step: Instruction, weights: Sequence[Place], grads: Sequence[Place]) -> bool:
-    optimizer, chosen = step.params["optimizer"], step.params["chosen"]
-    earlier, age = step.params["earlier"], _age(optimizer, chosen)
-    means, squares = optimizer._means, optimizer._squares
-    arrays = [w.array for w in weights]
-    optimizer._state(means, chosen, arrays)
-    optimizer._state(squares, chosen, arrays)
-    b.conditions.append(
-        lambda: optimizer._means is means and optimizer._squares is squares and age() is not None
-    )
-    last: list[Any] = [None]
-
-    def prepare(words: Any) -> None:
-        beta1, beta2 = optimizer.betas
-        made = optimizer._age[chosen[0]] + earlier + 1
-        numbers = optimizer._lr, beta1, beta2, optimizer.eps, optimizer.weight_decay
-        if numbers != last[0]:
-            last[0] = numbers
-            words[6].d, words[7].d, words[8].d, words[9].d, words[10].d = numbers
-        words[12].d, words[13].d = 1 - beta1**made, 1 - beta2**made
-
-    def varying(count: int) -> dict[int, list[float]]:
-        """The corrections for the next `count` steps."""
-        made = optimizer._age[chosen[0]] + earlier + 1
-        return {
-            12 + k: [1 - beta ** (made + i) for i in range(count)]
-            for k, beta in enumerate(optimizer.betas)
-        }
-
-    sizes = ffi.new("size_t[]", [w.size for w in weights])
-    tables = (
-        Table(tuple(map(InOut, weights))),
-        _held(b, means, chosen),
-        _held(b, squares, chosen),
-        Table(tuple(grads)),
-    )
-    numbers = 0.0, 0.0, 0.0, 0.0, 0.0, int(optimizer.decoupled), 0.0, 0.0
+def _enter(
+    b: Builder,
+    rule: Rule,
+    kernel: str,
+    places: list[int],
+    weights: Sequence[Place],
+    memories: list[list[ndarray] | None],
+    gradients: tuple,
+) -> None:
+    """One call, for the parameters at `places`."""
+    kept = [
+        None if arrays is None else _table(InOut(b.constant(arrays[k])) for k in places)
+        for arrays in memories
+    ]
+    words = (_table(InOut(weights[k]) for k in places), *kept, *gradients, len(places))
+    first = len(words)
+    numbers = (*rule.numbers(), *rule.moving(0))
     b.call(
-        "adam",
+        kernel,
         weights[0].dtype,
-        *tables,
-        sizes,
-        len(chosen),
+        *words,
         *numbers,
-        prepare=prepare,
-        varying=varying,
+        prepare=rule.preparer(first),
+        varying=rule.varying(first) if rule.moving(0) else None,
     )
-    return True
 
 
-ROWS: dict[type, Callable[..., bool]] = {SGD: _sgd, Adam: _adam, AdamW: _adam}
+def _table(members: Any) -> Table:
+    return Table(tuple(members))
+
+
+def _sizes(numbers: Any) -> Any:
+    return ffi.new("size_t[]", list(numbers))
+
+
+def _outer_product(b: Builder, gradient: Place) -> Call | None:
+    """The call that makes this gradient, if it is an outer product and nobody else reads it."""
+    if b.uses.get(gradient.root, 0) != 1:
+        return None
+    for call in reversed(b.calls):
+        if gradient in call.writes:
+            is_product = isinstance(call, Call) and call.name == "gemm" and call.words[5] == 1
+            return call if is_product and call.words[0] == Out(gradient) else None  # type: ignore[union-attr,return-value]
+    return None
