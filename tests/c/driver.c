@@ -127,6 +127,7 @@ static const int thread_counts[] = {1, 2, 3, 5};
 #include "conv-checks-inl.h"
 #include "pool-checks-inl.h"
 #include "norm-checks-inl.h"
+#include "program-checks-inl.h"
 #include "thread-checks-inl.h"
 #undef T
 #undef EPSILON
@@ -145,6 +146,7 @@ static const int thread_counts[] = {1, 2, 3, 5};
 #include "conv-checks-inl.h"
 #include "pool-checks-inl.h"
 #include "norm-checks-inl.h"
+#include "program-checks-inl.h"
 #include "thread-checks-inl.h"
 #undef T
 #undef EPSILON
@@ -252,6 +254,8 @@ int main(int argc, char **argv)
         check_rows_f64();
         check_optimizers_f32();
         check_optimizers_f64();
+        check_programs_f32();
+        check_programs_f64();
         check_products_f32();
         check_products_f64();
         check_convolutions_f32();
