@@ -87,6 +87,9 @@ struct tg_tiles {
     size_t count, tile, itemsize, registers;
 };
 
+/* Add to an int64_t (word 0) so much (word 1): what counts the batches of a training. */
+int words_count(const union tg_word *words);
+
 /* Make the calls of a struct tg_tiles (word 0) on so many elements (word 1). */
 int words_tiles(const union tg_word *words);
 

@@ -16,6 +16,7 @@ from numpy import ndarray
 from ..kernels.library import F32, F64, ffi, lib
 from .capture import Instruction, Place
 
+I64 = np.dtype(np.int64)
 SUFFIX = {F32: "f32", F64: "f64"}
 
 
@@ -51,6 +52,11 @@ class Call:
     elements: int = 0
     prepare: Callable[[Any], None] | None = None
     varying: Callable[[int], dict[int, list[float]]] | None = None
+
+    @property
+    def kernel(self) -> str:
+        """The name of the C function; what is no arithmetic on floats has no suffix."""
+        return f"{self.name}_{SUFFIX[self.dtype]}" if self.dtype in SUFFIX else self.name
 
     @property
     def reads(self) -> list[Place]:

@@ -16,10 +16,11 @@ import numpy as np
 
 from ..kernels.convolution import window_pointer
 from ..kernels.matrix import ACTIVATION_CODES
+from ..kernels.normalization import layout_of
 from ..kernels.reduction import split
 from ..ops.convolution import _look
 from ..ops.pooling import _pool
-from .calls import SUFFIX, Builder, Out, PythonCall, has_kernel
+from .calls import I64, SUFFIX, Builder, InOut, Out, PythonCall, has_kernel
 from .capture import Instruction, Place
 from .update import lower_update
 
@@ -57,7 +58,8 @@ def lower(builder: Builder, instructions: list[Instruction], in_c: bool) -> None
             continue
         builder.instruction = step
         before = len(builder.calls)
-        if not (in_c and _floating(step) and _row(step)(builder, step)):
+        done = in_c and (_floating(step) and _row(step)(builder, step) or _counted(builder, step))
+        if not done:
             del builder.calls[before:]
             builder.calls.append(PythonCall(step))
 
@@ -239,6 +241,21 @@ def _write(b: Builder, step: Instruction) -> bool:
         return False
     value = broadcast(b, value, target.shape)
     return value is not None and b.copy(target, value)
+
+
+def _counted(b: Builder, step: Instruction) -> bool:
+    """A number of batches, raised by one: a write of `count + 1` into `count`."""
+    if step.kind != "write" or not b.calls or not isinstance(b.calls[-1], PythonCall):
+        return False
+    (target, value), added = step.inputs, b.calls[-1].instruction
+    is_sum = added.kind == "forward" and added.op.name == "add" and added.outputs == (value,)
+    if not is_sum or b.uses.get(value, 0) != 1 or target.dtype != I64 or target.size != 1:
+        return False
+    if added.inputs[0] is not target or type(added.inputs[1]) is not int:
+        return False
+    b.calls.pop()
+    b.call("count", I64, InOut(target), added.inputs[1])
+    return True
 
 
 @forward("sum", "max", "mean")
@@ -502,3 +519,39 @@ def _pooled_vjp(b: Builder, step: Instruction) -> bool:
     words = (_window(step.op.name, dx.shape, step.params), dx.shape[0] * dx.shape[1], *border)
     b.call(f"{step.op.name}_grad", dx.dtype, Out(dx), *read, *words)
     return True
+
+
+# ---------------------------------------------------------------------------------- normalisation
+
+
+@forward("normalize")
+def _normalize(b: Builder, step: Instruction) -> bool:
+    out, *moments = step.outputs
+    x, weight, bias = step.inputs
+    sizes = _normalized_sizes(step)
+    dense = _dense(b, out.dtype, x, weight, bias)
+    if sizes is None or dense is None or len(moments) != 2:
+        return False
+    written = [Out(place) for place in (out, *moments)]
+    b.call("normalize", out.dtype, *written, *dense, *sizes, float(step.params["eps"]))
+    return True
+
+
+@backward("normalize")
+def _normalize_vjp(b: Builder, step: Instruction) -> bool:
+    g, out, x, weight, _, mean, var = step.inputs
+    sizes = _normalized_sizes(step, start=2)
+    dense = _dense(b, out.dtype, g, x, mean, var, weight)
+    if sizes is None or dense is None:
+        return False
+    made = [None if place is None else Out(place) for place in step.outputs]
+    b.call("normalize_grad", out.dtype, *made, *dense, *sizes, float(step.params["eps"]))
+    return True
+
+
+def _normalized_sizes(step: Instruction, start: int = 0) -> tuple[int, ...] | None:
+    x, weight, bias = step.inputs[start : start + 3]
+    given = [place for place in (weight, bias) if place is not None]
+    if not all(isinstance(place, Place) for place in (x, *given)):
+        return None
+    return layout_of(x, given, step.params["axes"])

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 from ..kernels.library import HEAD, ffi, lib
 from ..tensor import Tensor
 from ..writes import marker
-from .calls import SUFFIX, Builder, Call, InOut, Out, PythonCall, Table
+from .calls import Builder, Call, InOut, Out, PythonCall, Table
 from .capture import Place
 from .guards import Guard
 from .host import admission, replay
@@ -140,7 +140,7 @@ class Memory:
             self.prepared.append((call.prepare, words))
         if call.varying is not None:
             self.varying.append((call.varying, words))
-        return _kernel(f"{call.name}_{SUFFIX[call.dtype]}"), words, call
+        return _kernel(call.kernel), words, call
 
     def _put(self, words: Any, k: int, word: Any, binds: list) -> None:
         """Fill in one word; what can only be known at each run is entered in `binds`."""

@@ -15,7 +15,7 @@ _forward = c_functions("normalize")
 _grad = c_functions("normalize_grad")
 
 
-def _layout(x: ndarray, given: Sequence, axes: tuple[int, ...]) -> tuple[int, ...] | None:
+def layout_of(x: Any, given: Sequence, axes: tuple[int, ...]) -> tuple[int, ...] | None:
     """(outer, groups, inner, by column?) where C can see x so, None elsewhere: the last axes of x
     with a weight for each of their numbers, or all but the second with one for each of its
     entries."""
@@ -42,7 +42,7 @@ def normalize(formula: Callable) -> Callable:
     ) -> tuple[ndarray, Any]:
         given = [a for a in (weight, bias) if a is not None]
         kernel = kernel_of(_forward, x, *given)
-        layout = _layout(x, given, axes) if kernel is not None else None
+        layout = layout_of(x, given, axes) if kernel is not None else None
         if layout is None:
             return formula(x, weight, bias, axes=axes, eps=eps), None
         x = ready(x)
@@ -58,7 +58,7 @@ def normalize(formula: Callable) -> Callable:
         if stash is None or not like(g, out):
             return NotImplemented
         given = [a for a in (weight, bias) if a is not None]
-        layout = _layout(x, given, params["axes"])
+        layout = layout_of(x, given, params["axes"])
         assert layout is not None
         g, x = ready(g), ready(x)
         weight = None if weight is None else ready(weight)
