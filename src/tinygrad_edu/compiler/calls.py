@@ -104,12 +104,14 @@ def _flat(words: Iterable[Any]) -> list[Any]:
 class Builder:
     """Collects the calls of a program. `uses`: how often instructions, or whoever gets what the
     program makes, read a place; `conditions`: what the calls take for granted besides the guards of
-    the trace."""
+    the trace; `over`: (place, operand) where a place may be written over an operand, element by
+    element, by the calls that write it first."""
 
     count: int
     uses: dict[Place, int] = field(default_factory=dict)
     calls: list[Call | PythonCall] = field(default_factory=list)
     conditions: list[Callable[[], bool]] = field(default_factory=list)
+    over: list[tuple[Place, Place]] = field(default_factory=list)
     instruction: Instruction | None = None
 
     def temporary(self, shape: tuple[int, ...], dtype: np.dtype) -> Place:

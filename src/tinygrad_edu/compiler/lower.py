@@ -20,7 +20,7 @@ from ..kernels.normalization import layout_of
 from ..kernels.reduction import split
 from ..ops.convolution import _look
 from ..ops.pooling import _pool
-from .calls import I64, SUFFIX, Builder, InOut, Out, PythonCall, has_kernel
+from .calls import I64, SUFFIX, Builder, Call, InOut, Out, PythonCall, has_kernel
 from .capture import Instruction, Place
 from .update import lower_update
 
@@ -351,20 +351,63 @@ def _linear_vjp(b: Builder, step: Instruction) -> bool:
         return False
     g, out, x, w = dense
     dtype, (n_out, n_in) = out.dtype, w.shape
-    batch, activation = out.size // n_out, step.params["activation"]
+    batch, code = out.size // n_out, ACTIVATION_CODES[step.params["activation"]]
+    sizes = (batch, n_out, n_in)
     dz = g
-    if activation is not None:
+    if code:
         dz = b.temporary(out.shape, dtype)
-        n = out.size
-        b.call(f"{activation}_grad", dtype, Out(dz), g, out, out, n, elements=n)
-    if db is not None:
-        b.call("sum", dtype, Out(db), dz, 1, batch, n_out)
+        if _by_rows(b, dz, g, out, f"{step.params['activation']}_grad"):
+            code = 0
+        else:
+            b.over.append((dz, g))
+    if code or db is not None:
+        made = (Out(db) if db is not None else None, Out(dz) if code else None)
+        read = (dz, None) if not code else (g, out)
+        b.call("linear_grad", dtype, None, None, *made, *read, None, None, *sizes, code)
     if dw is not None:
-        sizes = (n_out, n_in, batch, n_in, n_out, n_in)
-        b.call("gemm", dtype, Out(dw), dz, x, *sizes, TRANS_A)
+        b.call("gemm", dtype, Out(dw), dz, x, n_out, n_in, batch, n_in, n_out, n_in, TRANS_A)
     if dx is not None:
         b.call("gemm", dtype, Out(dx), dz, w, batch, n_in, n_out, n_in, n_out, n_in, 0)
     return True
+
+
+# Rows of a batch that go through a layer's activation at once. Each time w is packed anew, which
+# counts where it is too large for the caches: then twice as many.
+ROWS = 256
+LARGE = 1 << 16
+
+
+def _by_rows(b: Builder, dz: Place, g: Place, out: Place, slope: str) -> bool:
+    """dz = g act'(out) for a large batch, where g = A w was just made by the layer above and has no
+    other reader: made and used up by some rows at a time, so that g is never there as a whole, and
+    dz can take the memory of `out`, the activations, row by row."""
+    producer = b.calls[-1] if b.calls else None
+    is_product = isinstance(producer, Call) and producer.name == "gemm" and producer.words[-1] == 0
+    if not is_product or producer.words[0] != Out(g) or b.uses.get(g.root, 0) != 1:  # type: ignore[union-attr]
+        return False
+    _, a, w, batch, n, k, *_ = producer.words  # type: ignore[union-attr]
+    most = ROWS if n * k < LARGE else 2 * ROWS
+    if batch <= most or out.size != batch * n:
+        return False
+    b.calls.pop()
+    made = b.temporary((most, n), dz.dtype)
+    for first in range(0, batch, most):
+        rows = min(most, batch - first)
+        read, y, written = (_rows_of(place, first, rows, batch) for place in (a, out, dz))
+        b.call("gemm", dz.dtype, Out(made), read, w, rows, n, k, n, k, n, 0)
+        b.call(slope, dz.dtype, Out(written), made, y, y, rows * n)
+    b.over.append((dz, out))
+    return True
+
+
+def _rows_of(place: Place, first: int, rows: int, batch: int) -> Place:
+    """A part of a dense place that holds one row for each example of the batch."""
+    width = place.size // batch
+    size = place.dtype.itemsize
+    offset = place.offset + first * width * size
+    part = Place(place.number, (rows, width), place.dtype, place.kind, (width * size, size))
+    part.array, part.of, part.offset = place.array, place.root, offset
+    return part
 
 
 # ---------------------------------------------------------------------------------------- losses

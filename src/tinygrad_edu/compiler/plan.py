@@ -32,9 +32,14 @@ class Plan:
     registers: dict[Place, int] = field(default_factory=dict)
 
 
-def plan(calls: Sequence[Call | PythonCall], kept: Iterable[Place]) -> Plan:
+def plan(
+    calls: Sequence[Call | PythonCall],
+    kept: Iterable[Place],
+    over: Iterable[tuple[Place, Place]] = (),
+) -> Plan:
     """Find a home for every place that the calls write, but for those that are `kept`: they leave
-    the program in arrays of their own."""
+    the program in arrays of their own. `over`: (place, operand) where a place may be written over
+    an operand as it is read, if nobody reads that later."""
     made = Plan(chains=_chains(calls))
     first, last = _lives(calls)
     outside = set(kept)
@@ -44,6 +49,7 @@ def plan(calls: Sequence[Call | PythonCall], kept: Iterable[Place]) -> Plan:
         _assign_registers(made, inner, first, last)
     rest = [p for p in temporary if p not in made.registers]
     shares = _over_operands(calls, rest, first, last)
+    _share_where_asked(shares, calls, over, set(rest), last)
     _assign_offsets(made, rest, shares, first, last)
     return made
 
@@ -129,6 +135,28 @@ def _over_operands(
                 shares[out] = operand
                 break
     return shares
+
+
+def _share_where_asked(
+    shares: dict[Place, Place],
+    calls: Sequence[Call | PythonCall],
+    over: Iterable[tuple[Place, Place]],
+    homeless: set[Place],
+    last: dict[Place, int],
+) -> None:
+    """Enter the pairs of `over` whose operand is not read after the place is complete, nor shared
+    already."""
+    complete = {p.root: i for i, call in enumerate(calls) for p in call.writes}
+    for place, operand in over:
+        operand = operand.root
+        if (
+            place in homeless
+            and operand in homeless
+            and last[operand] <= complete[place]
+            and place.nbytes == operand.nbytes
+            and operand not in shares.values()
+        ):
+            shares[place] = operand
 
 
 def _assign_offsets(

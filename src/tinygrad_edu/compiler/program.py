@@ -47,7 +47,7 @@ class Program:
         self.draws = [i for i in instructions if i.kind == "draw"]
         self.outputs = list(dict.fromkeys(leaving))
         self.arriving = _arriving(trace)
-        self.plan = plan(self.calls, self.outputs)
+        self.plan = plan(self.calls, self.outputs, builder.over)
         self.numbers = {place: k for k, place in enumerate(self.outputs)}
         self.lock = threading.Lock()
         self.made = _from_a_program
