@@ -143,6 +143,23 @@ struct tg_many {
 /* Run the program so many times; *done is how many of them succeeded. */
 int tg_run_many(const struct tg_program *program, const struct tg_many *many, size_t count,
                 size_t *done, size_t *failed);
+/* A tape: straight-line code over an array w of doubles, `length` numbers one instruction after the
+ * other, places in w but for the first, the index in tg_tape_operations:
+ *
+ *     operation out operand ...           w[out] = operation(w[operand], ...)
+ *     weighted_sum out b n (u v) ...      w[out] = w[b] + w[u] w[v] + ..., n pairs, in this order
+ *     accumulate g n (t u) ...            w[t] += w[g] w[u], n times
+ *
+ * It is run as it stands: every place within w, every instruction whole. */
+void tg_tape_run(double *w, const int32_t *code, size_t length);
+
+/* Every operation of a tape with the number of its operands (0: written with its n); the last has
+ * no name. */
+struct tg_tape_operation {
+    const char *name;
+    int operands;
+};
+const struct tg_tape_operation *tg_tape_operations(void);
 
 /* cdef: end */
 

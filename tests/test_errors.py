@@ -130,6 +130,7 @@ def test_an_error_is_of_the_built_in_kind_too():
         errors.SharingError: BufferError,
         errors.ForwardError: NotImplementedError,
         errors.GraphError: RuntimeError,
+        errors.CompileError: TypeError,
         errors.AnomalyError: FloatingPointError,
         GradientError: AssertionError,
     }

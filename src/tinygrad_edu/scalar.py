@@ -16,7 +16,7 @@ import numpy as np
 
 from .anomaly import check_forward, watching
 from .errors import CallError, GraphError, ShapeError
-from .graph import Node, propagate, recording
+from .graph import Node, open_trace, propagate, recording, traces
 from .op import NO_PARAMS, OPS, Op, on_scalars
 from .ops.arithmetic import weighted_sum
 from .switch import unusual
@@ -68,6 +68,11 @@ class Value(Node, ValueMethods):
     @classmethod
     def record(cls, op: Op, inputs: tuple[Any, ...], params: dict[str, Any] = NO_PARAMS) -> Any:
         """Run `op` on the numbers of `inputs` and remember it."""
+        if traces and open_trace() is not None:
+            raise CallError(
+                f"{op.name}: a step that is being compiled as one of Tensors computes with Values.",
+                code="value-or-tensor",
+            )
         inputs = tuple(x if isinstance(x, Value) or x is None else _number(x) for x in inputs)
         out = on_scalars(
             op, tuple(x.payload if isinstance(x, Value) else x for x in inputs), params

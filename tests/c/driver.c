@@ -154,6 +154,42 @@ static const int thread_counts[] = {1, 2, 3, 5};
 #undef F
 #undef TG
 
+/* ---- Tapes ---------------------------------------------------------------------------------- */
+
+/* Every operation on places and code of the exact size, then the two that are loops. */
+static void check_tapes(void)
+{
+    isa = "-";
+    begin("tapes");
+    const struct tg_tape_operation *operation = tg_tape_operations();
+    report(strcmp(operation[0].name, "weighted_sum") == 0, "first", 0, 0, 0);
+    report(strcmp(operation[1].name, "accumulate") == 0, "second", 0, 0, 0);
+    for (int32_t k = 2; operation[k].name != NULL; k++) {
+        struct arena arena = {.count = 0};
+        size_t n = (size_t)operation[k].operands;
+        double *w = take(&arena, (n + 1) * sizeof *w, 0);
+        int32_t *code = take(&arena, (n + 2) * sizeof *code, 0);
+        for (size_t i = 0; i < n; i++) {
+            w[i] = draw(1, 2);
+            code[i + 2] = (int32_t)i;
+        }
+        w[n] = -1e300; /* what no operation gives here */
+        code[0] = k;
+        code[1] = (int32_t)n;
+        tg_tape_run(w, code, n + 2);
+        report(w[n] != -1e300, operation[k].name, (size_t)k, w[n], 0);
+        release(&arena);
+    }
+    double w[] = {2, 3, 5, 7, 11, 0, 100, 200};
+    const int32_t code[] = {0, 5, 4, 2, 0, 1, 2, 3, 1, 5, 2, 6, 0, 7, 1, 0, 4, 6, 0};
+    tg_tape_run(w, code, COUNT(code));
+    report(w[5] == 11 + 6 + 35, "weighted_sum", 5, w[5], 52);
+    report(w[6] == 100 + 52 * 2, "accumulate", 6, w[6], 204);
+    report(w[7] == 200 + 52 * 3, "accumulate", 7, w[7], 356);
+    report(w[4] == w[6], "weighted_sum of nothing", 4, w[4], w[6]);
+    end();
+}
+
 /* ---- Processes, callers, names ------------------------------------------------------------- */
 
 /* A child made while the pool is alive must have a working pool of its own. */
@@ -240,6 +276,7 @@ int main(int argc, char **argv)
     const char *names[] = {"baseline", "avx2", "avx512", "neon"};
     int sets = 0;
     check_names();
+    check_tapes();
     for (size_t i = 0; i < COUNT(names); i++) {
         isa = names[i];
         if (!is_named(isa, argv + 1) || tg_use_isa(isa) != 0) {

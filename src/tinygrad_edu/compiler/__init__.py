@@ -8,6 +8,7 @@
     program.py   the finished program: its memory and its calls; text.py: the program to read
     guards.py    what a program takes for granted; host.py: the Python around its calls
     many.py      an epoch of runs in one call
+    tape.py      functions of Values: tape_code.py, tape_run.py, scalar_graph.py, watch.py
     interpret.py what an instruction means: the specification, and the way without a kernel
 
 docs/compile.md tells it as a story.
@@ -23,13 +24,14 @@ from typing import Any
 from numpy import ndarray
 
 from ..anomaly import watching
-from ..errors import CompileError
+from ..errors import CallError, CompileError
 from ..graph import open_trace, recording, silenced, traces
 from ..tensor import Tensor
 from .capture import Trace, trace
 from .many import Batches, run_many
 from .program import Program
 from .step import check_repeats, taken_apart, watch
+from .tape import CompiledScalars, compile_scalars
 
 __all__ = ["Compiled", "Trace", "compile", "trace"]
 
@@ -44,6 +46,7 @@ class Compiled:
         self.programs: dict[Any, list[Program]] = {}
         self._latest: Program | None = None  # what `args` are looked at for first
         self._shown: Program | None = None
+        self.scalars: CompiledScalars | None = None  # of a function of Values
         functools.update_wrapper(self, function, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -54,11 +57,19 @@ class Compiled:
             and program.admits(args)
         ):
             return program.run(args)
+        if self.scalars is not None:
+            return self.scalars(*args, **kwargs)
         if watching or open_trace() is not None:
             return self.function(*args, **kwargs)  # every value is checked; or part of another step
         leaves: list[Any] = []
         key = (taken_apart((args, kwargs), leaves), recording(), *map(_signature, leaves))
-        program = self._found(key, leaves) or self._traced(key, args, kwargs, leaves)
+        try:
+            program = self._found(key, leaves) or self._traced(key, args, kwargs, leaves)
+        except CallError as error:
+            if error.code != "value-or-tensor":
+                raise
+            self.scalars = compile_scalars(self.function)
+            return self.scalars(*args, **kwargs)
         flat = not kwargs and len(leaves) == len(args) and all(map(is_, leaves, args))
         self._latest = program if flat and recording() else None
         self._shown = program
@@ -125,5 +136,11 @@ def compile(step: Callable[..., Any]) -> Compiled:
     dtypes runs the Python once (twice, to see that it repeats itself), watched, and makes a program
     of what it did; further calls run the program. Results, gradients and parameters are those of
     eager mode.
+
+    A function of Values (tg.scalar) becomes a tape, another loop in C: it returns the loss, and
+    `backward()` and the update stay outside it; see `compile_scalars` in tape.py.
+
+    Raises CompileError, at the first call, for what cannot be compiled: the message says what, at
+    which line, and what to write instead.
     """
     return Compiled(step)

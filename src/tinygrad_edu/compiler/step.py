@@ -11,7 +11,7 @@ from __future__ import annotations
 from _thread import get_ident
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy import ndarray
@@ -22,6 +22,7 @@ from ..graph import Node, traces
 from ..kernels.library import ready
 from ..nn.module import Module
 from ..ops.shape import astype
+from ..switch import Switch
 from ..tensor import Tensor
 from .capture import Place, Trace, Traced
 
@@ -37,6 +38,13 @@ class Step:
     trace: Trace
     result: Any
     gradients: list[tuple[Any, Place | None]]
+
+
+class _Watched(Switch):
+    """While it is on, operations on Values take no short cut past `Value.record`, which refuses
+    them: a step of Values is another matter (tape.py)."""
+
+    depths: ClassVar[dict[int, int]] = {}
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,8 @@ def watch(function: Callable, args: tuple, kwargs: dict, leaves: Sequence[Any]) 
     changes = Module.changes
     traces[me] = trace
     try:
-        returned = function(*args, **kwargs)
+        with _Watched():
+            returned = function(*args, **kwargs)
         claimed: set[int] = set()
         result = _result(trace, returned, arguments, claimed)
         gradients = _final_gradients(trace, arguments, claimed)

@@ -1,0 +1,31 @@
+"""The gate of the interpreter of scalar programs (csrc/tape.c), which trusts its code: only what
+compiler/tape.py wrote is run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy import ndarray
+
+from .library import F64, POINTER, ffi, from_buffer, lib
+
+INT32S: Any = ffi and ffi.typeof("int32_t[]")
+
+
+def _operations() -> dict[str, tuple[int, int]]:
+    """{name of a row: (its number, how many operands it has)}; empty where there is no C module."""
+    found: dict[str, tuple[int, int]] = {}
+    if lib is not None:
+        table = lib.tg_tape_operations()
+        while table[len(found)].name:
+            row = table[len(found)]
+            found[ffi.string(row.name).decode()] = len(found), row.operands
+    return found
+
+
+OPERATIONS = _operations()
+
+
+def run(places: ndarray, code: ndarray) -> None:
+    """Run `code` (int32) over `places` (float64), in place, without the GIL."""
+    lib.tg_tape_run(from_buffer(POINTER[F64], places), from_buffer(INT32S, code), code.size)
