@@ -29,6 +29,9 @@ static void tg_take_ids(size_t head);
 /* Write the address of its numbers over each of n arrays. */
 static void tg_find_numbers(uintptr_t *arrays, size_t n);
 
+/* tg_tape_run on arrays. */
+static void tg_tape_run_on(uintptr_t w, uintptr_t code, size_t length);
+
 /* cdef: end */
 
 static void tg_take_ids(size_t head)
@@ -41,6 +44,11 @@ static void tg_find_numbers(uintptr_t *arrays, size_t n)
     for (size_t i = 0; i < n; i++) {
         arrays[i] = (uintptr_t)tg_numbers(arrays[i]);
     }
+}
+
+static void tg_tape_run_on(uintptr_t w, uintptr_t code, size_t length)
+{
+    tg_tape_run(tg_numbers(w), tg_numbers(code), length);
 }
 
 #endif

@@ -1,8 +1,9 @@
 """The cffi build script: what of csrc becomes the module tinygrad_edu._kernels.
 
 setup.py names `ffibuilder` here, and setuptools builds it. Nothing of the C interface is typed a
-second time: constants and functions come from between the markers in tg.h, the kernels from the
-tables kernels.def and ops.def, which are expanded here as the preprocessor would.
+second time: constants and functions come from between the markers in tg.h and arrays.h, the kernels
+from the tables kernels.def, ops.def and binary.def, which are expanded here as the preprocessor
+would.
 """
 
 import os

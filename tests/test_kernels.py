@@ -344,6 +344,28 @@ def test_linear_kernel_is_the_formula(shape, n_out, activation, dtype, bias, isa
         )
 
 
+@pytest.mark.parametrize("odd", [0, 1, 2])
+@pytest.mark.parametrize("dtype, other", [(np.float32, np.float64), (np.float64, np.float32)])
+def test_linear_of_two_dtypes_is_numpys(odd, dtype, other):
+    """One array of another dtype than the others: the result is NumPy's, each gradient that of its
+    input."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=shape).astype(dtype) for shape in ((3, 40), (20, 40), (20,))]
+    arrays[odd] = arrays[odd].astype(other)
+    x, weight, bias = arrays
+    leaves = [tg.Tensor(a, requires_grad=True) for a in arrays]
+    out = tg.linear(*leaves)
+    wanted = x @ weight.T + bias
+    assert out.dtype == wanted.dtype == np.float64
+    np.testing.assert_allclose(out.data, wanted, rtol=1e-5, atol=1e-5)
+    out.sum().backward()
+    for leaf, exact in zip(
+        leaves, (np.ones((3, 20)) @ weight, np.ones((20, 3)) @ x, np.full(20, 3))
+    ):
+        assert leaf.grad.dtype == leaf.dtype
+        np.testing.assert_allclose(leaf.grad.data, exact, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "wanted",
     [(True, False, False), (False, True, False), (False, False, True), (False, True, True)],

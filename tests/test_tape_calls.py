@@ -213,3 +213,10 @@ def test_the_graph_of_a_result_can_be_drawn():
     w = Value(2.0, label="w")
     picture = tg.viz.graph(compile_scalars(lambda x: w * x)(3.0)).svg
     assert all(text in picture for text in ("compiled", "result", "data 6", ">w<"))
+
+
+def test_more_arguments_than_python_shares_small_numbers_for():
+    """Arguments are told apart by number; Python makes integers above 256 anew each time."""
+    w, x = Value(0.5), np.linspace(-1, 1, 300)
+    fast = compile_scalars(lambda x: sum((w * number for number in x), Value(0.0)))
+    assert fast(x).data == sum((w * float(number) for number in x), Value(0.0)).data

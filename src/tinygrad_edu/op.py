@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy import ndarray
@@ -157,10 +157,15 @@ def on_arrays(op: Op, inputs: Any, params: dict[str, Any]) -> Any:
     try:
         return op.forward(*inputs, **params) if params else op.forward(*inputs)
     except (ValueError, IndexError) as error:
-        named = _named(op, inputs, error)
-        if named is None:
-            raise
-        raise named from None
+        refuse(op, inputs, error)
+
+
+def refuse(op: Op, inputs: tuple, error: Exception) -> NoReturn:
+    """Called while `error` is handled: raise it again, with the operation that it happened in."""
+    named = _named(op, inputs, error)
+    if named is None:
+        raise
+    raise named from None
 
 
 def _named(op: Op, inputs: tuple, error: Exception) -> Exception | None:

@@ -8,7 +8,7 @@
     program.py   the finished program: its memory and its calls; text.py: the program to read
     guards.py    what a program takes for granted; host.py: the Python around its calls
     many.py      an epoch of runs in one call
-    tape.py      functions of Values: tape_code.py, tape_run.py, scalar_graph.py, watch.py
+    tape.py      functions of Values: tape_code.py, tape_run.py, tape_graph.py, tape_watch.py
     interpret.py what an instruction means: the specification, and the way without a kernel
 
 docs/compile.md tells it as a story.

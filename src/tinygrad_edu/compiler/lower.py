@@ -261,7 +261,9 @@ def _counted(b: Builder, step: Instruction) -> bool:
 @forward("sum", "max", "mean")
 def _reduced(b: Builder, step: Instruction) -> bool:
     (out,), (x,) = step.outputs, step.inputs
-    found = isinstance(x, Place) and split(x.shape, step.params["axis"], False)
+    axis = step.params["axis"]
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    found = split(x.shape, False, *axes) if isinstance(x, Place) else None
     dense = _dense(b, out.dtype, x)
     if dense is None or not found:
         return False

@@ -29,10 +29,10 @@ from ..graph import Node, recording
 from ..kernels import tape as kernels
 from ..op import apply
 from ..scalar import Value
-from .scalar_graph import Graph, build, difference, flatten, run_watched
+from .tape_graph import Graph, build, difference, flatten, run_watched
 from .tape_code import Backward, Slot, Writer
 from .tape_run import Run, result
-from .watch import compiling
+from .tape_watch import compiling
 
 _payload = attrgetter("payload")
 

@@ -17,7 +17,7 @@ from ..graph import Node, propagate
 from ..op import NO_PARAMS, Op
 from ..scalar import Value
 from ..writes import last_written, tick
-from .scalar_graph import build, flatten
+from .tape_graph import build, flatten
 
 if TYPE_CHECKING:
     from .tape import Tape

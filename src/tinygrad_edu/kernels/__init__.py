@@ -4,7 +4,8 @@ knows the C module.
 It takes any array; what a kernel can't read is copied first or left to the formula in
 `reference.py`, which is also the whole path when there is no C module or when
 TINYGRAD_EDU_KERNELS=numpy asks for none. Outputs are always fresh, so no output overlaps an input.
-Arrays are held in local names while C runs, without the GIL.
+A kernel is given an array by its id and keeps nothing alive: local names hold its arrays while C
+runs, without the GIL.
 
 A forward that has a vjp kernel carries it as `.vjp(g, out, inputs, params, needs, stash)`: a faster
 copy of the row's formula for plain arrays, which answers NotImplemented where it does not apply.

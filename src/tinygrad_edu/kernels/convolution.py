@@ -70,7 +70,7 @@ def conv2d(formula: Callable, look: Callable) -> Callable:
             how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
             return formula(x, weight, bias, **how, activation=activation)
         found = geometry("conv2d", x.shape, weight.shape, stride, padding, dilation, groups)
-        x, weight, bias = ready(x), ready(weight), bias if bias is None else ready(bias)
+        x, weight, bias = ready(x), ready(weight), ready(bias)
         out = empty(found.out, x.dtype)
         read = at(x), at(weight), at_or_null(bias)
         check(kernel(at(out), *read, found.window, *found.sizes, code), "conv2d")
@@ -100,11 +100,9 @@ def _gradients(
     dx = empty(x.shape, g.dtype) if needs[0] else None
     dweight = empty(weight.shape, g.dtype) if to_weight else None
     dbias = empty(weight.shape[:1], g.dtype) if needs[2] else None
-    read = [
-        None if a is None else ready(a)
-        for a in (g, out, x if to_weight else None, weight if needs[0] else None)
-    ]
-    arrays = map(at_or_null, (dx, dweight, dbias, *read))
+    written = dx, dweight, dbias
+    read = [ready(a) for a in (g, out, x if to_weight else None, weight if needs[0] else None)]
+    arrays = map(at_or_null, (*written, *read))
     check(_grad[g.dtype](*arrays, found.window, *found.sizes, code), "conv2d")
     return [dx, dweight if needs[1] else None, dbias]
 

@@ -62,22 +62,22 @@ def _available(library: Any) -> list[str]:
     ]
 
 
-def _reads_ids(lib: Any, ffi: Any) -> bool:
+def _finds_by_id(lib: Any, ffi: Any) -> bool:
     """Whether C finds the numbers of an array by its id (see csrc/arrays.h): tried on arrays of
-    which it is known where their numbers lie. The word that is read lies within the object."""
+    which it is known where their numbers lie. What is read for that lies within the objects."""
     if sys.implementation.name != "cpython":
         return False
-    head, word = object.__basicsize__, ffi.sizeof("uintptr_t")
-    if head + word > ndarray.__basicsize__:
+    head = object.__basicsize__
+    if head + ffi.sizeof("void *") > ndarray.__basicsize__:
         return False
     memory = bytearray(4096)
     start = int(ffi.cast("uintptr_t", ffi.from_buffer(memory)))
-    whole = np.frombuffer(memory, F64)
-    arrays = [whole, whole[7:], whole.reshape(2, -1).T, whole[::-3], whole[9:10].reshape(())]
-    found = ffi.new("uintptr_t[]", list(map(id, arrays)))
+    whole = np.frombuffer(memory, np.uint8)
+    arrays = {0: whole, 7: whole[7:].reshape(-1, 3).T, 4095: whole[::-2], 9: whole[9:10]}
+    found = ffi.new("uintptr_t[]", [id(x) for x in arrays.values()])
     lib.tg_take_ids(head)
     lib.tg_find_numbers(found, len(arrays))
-    if list(found) == [start, start + 56, start, start + whole.nbytes - 8, start + 72]:
+    if list(found) == [start + place for place in arrays]:
         return True
     lib.tg_take_ids(0)
     return False
@@ -88,14 +88,14 @@ def _address(x: ndarray) -> int:
 
 
 lib, ffi = _load()
-# What a kernel is given for an array. It keeps nothing alive: a local name must hold the array
-# while C runs.
-at: Callable[[ndarray], int] = id if ffi and _reads_ids(lib, ffi) else _address
+# What a kernel is given for an array. It keeps nothing alive: what C is to read or write is held by
+# a local name until C is done.
+at: Callable[[ndarray], int] = id if ffi and _finds_by_id(lib, ffi) else _address
 HEAD = object.__basicsize__ if at is id else 0  # bytes from there to the pointer; 0: it is `at`
 
 
 def at_or_null(x: ndarray | None) -> int:
-    """`x` for a kernel that may do without it."""
+    """`at(x)`, or NULL for an array that the kernel may do without."""
     return 0 if x is None else at(x)
 
 
@@ -165,9 +165,10 @@ def kernel_of(kernels: dict[np.dtype, Callable], *arrays: Any) -> Any:
 READY = 0x0001 | 0x0100
 
 
-def ready(x: ndarray) -> ndarray:
-    """`x`, or a copy of it where its memory is not what a kernel can read."""
-    return x if x.flags.num & READY == READY else np.array(x, order="C")
+def ready(x: Any) -> Any:
+    """`x`, or a copy of it where its memory is not what a kernel can read. No array (None) is
+    ready."""
+    return x if x is None or x.flags.num & READY == READY else np.array(x, order="C")
 
 
 def like(g: Any, out: ndarray) -> bool:

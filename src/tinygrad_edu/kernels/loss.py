@@ -4,10 +4,11 @@ logits, one pass back."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
+from numpy import empty, ndarray
 
 from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
 from . import reference
@@ -24,19 +25,22 @@ def cross_entropy(
     """(loss, softmax of the logits for the backward kernel or None): logits (N, C), target (N,)
     classes or (N, C)."""
     logits, target = np.asarray(logits), np.asarray(target)
-    _check(logits, target, label_smoothing, reduction)
-    kernel = _forward.get(logits.dtype)
-    if kernel is None or target.ndim != 1 or not logits.size:
-        _check_classes(target, logits.shape[1])
+    dtype, shape = logits.dtype, logits.shape
+    _check(dtype, shape, target.dtype, target.shape)
+    if reduction not in REDUCTIONS or not 0 <= label_smoothing <= 1 or not logits.size:
+        _check_parameters(shape, label_smoothing, reduction)
+    kernel = _forward.get(dtype) if target.ndim == 1 and logits.size else None
+    if kernel is None:
+        _check_classes(target, shape[1])
         losses, saved = reference.cross_entropy_rows(logits, target, label_smoothing), None
     else:
-        logits = ready(logits)
-        classes = ready(target.astype(np.int64, copy=False))
-        losses, saved = np.empty(len(logits), logits.dtype), np.empty(logits.shape, logits.dtype)
-        if kernel(
-            at(losses), at(saved), at(logits), at(classes), label_smoothing, *logits.shape
-        ):  # a class out of range, which is the one thing that this kernel refuses
-            _check_classes(target, logits.shape[1])
+        logits, classes = ready(logits), ready(target.astype(np.int64, copy=False))
+        losses, saved = empty(shape[0], dtype), empty(shape, dtype)
+        arrays = at(losses), at(saved), at(logits), at(classes)
+        status = kernel(*arrays, label_smoothing, *shape)
+        if status:
+            _check_classes(target, shape[1])
+            check(status, "cross_entropy")
     return reduced(losses, reduction), saved
 
 
@@ -48,29 +52,37 @@ def reduced(losses: ndarray, reduction: str) -> ndarray:
     return np.asarray(total / losses.size if reduction == "mean" else total, dtype=losses.dtype)
 
 
-def _check(logits: ndarray, target: ndarray, label_smoothing: float, reduction: str) -> None:
-    if logits.dtype.kind != "f":
+@lru_cache(maxsize=1024)
+def _check(
+    dtype: np.dtype,
+    shape: tuple[int, ...],
+    target_dtype: np.dtype,
+    target_shape: tuple[int, ...],
+) -> None:
+    """Refuse arrays that cross_entropy has no meaning for."""
+    if dtype.kind != "f":
         raise DtypeError(
-            f"cross_entropy: logits of dtype {logits.dtype}: expected float32 or float64.",
+            f"cross_entropy: logits of dtype {dtype}: expected float32 or float64.",
             code="not-a-float-dtype",
         )
-    if logits.ndim != 2 or target.shape not in (logits.shape, logits.shape[:1]):
+    if len(shape) != 2 or target_shape not in (shape, shape[:1]):
         raise ShapeError(
-            f"cross_entropy: logits {logits.shape} and target {target.shape}: expected logits (N, "
-            "C) and "
+            f"cross_entropy: logits {shape} and target {target_shape}: expected logits (N, C) and "
             "target (N,) of class indices, or (N, C) of probabilities."
         )
-    if logits.shape[1] == 0 or (reduction == "mean" and not len(logits)):
-        raise ShapeError(
-            f"cross_entropy: logits {logits.shape}: there is nothing to average over.",
-            code="empty-data",
-        )
-    if target.dtype.kind not in ("iu" if target.ndim == 1 else "f"):
+    if target_dtype.kind not in ("iu" if len(target_shape) == 1 else "f"):
         raise DtypeError(
-            f"cross_entropy: target {target.shape} of dtype {target.dtype}: class indices are "
-            "integers of "
-            "shape (N,), probabilities are floating point of shape (N, C).",
+            f"cross_entropy: target {target_shape} of dtype {target_dtype}: class indices are "
+            "integers of shape (N,), probabilities are floating point of shape (N, C).",
             code="not-an-integer-dtype",
+        )
+
+
+def _check_parameters(shape: tuple[int, ...], label_smoothing: float, reduction: str) -> None:
+    """Refuse parameters that have no meaning, and a mean of nothing."""
+    if shape[1] == 0 or (reduction == "mean" and not shape[0]):
+        raise ShapeError(
+            f"cross_entropy: logits {shape}: there is nothing to average over.", code="empty-data"
         )
     if reduction not in REDUCTIONS:
         raise ArgumentError(
@@ -98,16 +110,12 @@ def _vjp(g: Any, out: Any, values: Sequence, params: dict, needs: Sequence, save
     logits, target = values
     if saved is None or type(g) is not ndarray or g.dtype != saved.dtype:
         return NotImplemented
-    n = len(saved)
-    rows = np.empty(n, saved.dtype)
-    rows[...] = g / n if params["reduction"] == "mean" else g
-    target = ready(np.asarray(target).astype(np.int64, copy=False))
-    dx = np.empty(saved.shape, saved.dtype)
-    kernel = _backward[saved.dtype]
-    status = kernel(
-        at(dx), at(rows), at(saved), at(target), params["label_smoothing"], *saved.shape
-    )
-    check(status, "cross_entropy")
+    n, dtype = len(saved), saved.dtype
+    rows, dx = empty(n, dtype), empty(saved.shape, dtype)
+    rows[...] = g[()] / n if params["reduction"] == "mean" else g
+    classes = ready(np.asarray(target).astype(np.int64, copy=False))
+    arrays = at(dx), at(rows), at(saved), at(classes)
+    check(_backward[dtype](*arrays, params["label_smoothing"], *saved.shape), "cross_entropy")
     return dx, None
 
 

@@ -6,8 +6,9 @@ are long. So `w.T`, a slice of rows, a block of columns are multiplied without a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy import empty, ndarray
 
 from ..errors import ArgumentError, DtypeError, ShapeError
 from . import reference
-from .library import READY, at, at_or_null, c_functions, check, kernel_of, like, ready
+from .library import READY, at, at_or_null, c_functions, check, like, ready
 
 TRANS_A, TRANS_B = 1, 2
 ACTIVATION_CODES = {None: 0, "relu": 1, "sigmoid": 2, "tanh": 3}
@@ -38,12 +39,13 @@ def matmul(a: Any, b: Any) -> ndarray:
     if k != inner:
         _check_matmul(a, b)
     out = empty((m, n), a.dtype)
-    if a.flags.num & b.flags.num & READY == READY:
-        lda, ldb, flags = k, n, 0
-    else:
-        a, lda, a_turned = _operand(a)
-        b, ldb, b_turned = _operand(b)
-        flags = TRANS_A * a_turned | TRANS_B * b_turned
+    lda, ldb, flags = k, n, 0
+    if a.flags.num & READY != READY:
+        a, lda, turned = _operand(a)
+        flags |= TRANS_A * turned
+    if b.flags.num & READY != READY:
+        b, ldb, turned = _operand(b)
+        flags |= TRANS_B * turned
     status = kernel(at(out), at(a), at(b), m, n, k, n, lda, ldb, flags)
     if status:
         check(status, "matmul")
@@ -87,13 +89,11 @@ def _check_matmul(a: ndarray, b: ndarray) -> None:
 
 
 def _operand(x: ndarray) -> tuple[ndarray, int, bool]:
-    """A matrix that gemm can read: the array, the distance between its rows in elements, or between
-    its columns where it lies transposed, and whether it does."""
+    """What gemm reads of a matrix that is not ready: the array, the distance between its rows in
+    elements, or between its columns where it lies transposed, and whether it does."""
     rows, columns = x.shape
     flags = x.flags
     if flags.aligned:
-        if flags.c_contiguous:
-            return x, columns, False
         if flags.f_contiguous:
             return x, rows, True
         (down, across), size = x.strides, x.itemsize
@@ -115,11 +115,11 @@ def _matmul_batched(a: ndarray, b: ndarray) -> ndarray:
     b, b_turned = _stack(b)
     m, k = a.shape[-2:][::-1] if a_turned else a.shape[-2:]
     n = b.shape[-2] if b_turned else b.shape[-1]
-    out = np.empty((*batch, m, n), a.dtype)
+    out = empty((*batch, m, n), a.dtype)
     flags = TRANS_A * a_turned | TRANS_B * b_turned
     steps = [0 if x.ndim == 2 else x.shape[-1] * x.shape[-2] for x in (a, b)]
     kernel = _gemm_batched[a.dtype]
-    status = kernel(at(out), at(a), at(b), math.prod(batch), m, n, k, *steps, flags)
+    status = kernel(at(out), at(a), at(b), prod(batch), m, n, k, *steps, flags)
     check(status, "matmul")
     return out
 
@@ -138,22 +138,59 @@ def _stack(x: ndarray) -> tuple[ndarray, bool]:
 def linear(x: Any, weight: Any, bias: Any, *, activation: str | None) -> ndarray:
     """act(x @ weight.T + bias): x (..., in), weight (out, in), bias (out,) or None, result (...,
     out)."""
-    x, weight = np.asarray(x), np.asarray(weight)
-    bias = None if bias is None else np.asarray(bias)
-    _check_linear(x, weight, bias, activation)
-    given = (x, weight) if bias is None else (x, weight, bias)
-    kernel = kernel_of(_linear, *given)
-    if kernel is None:
+    if type(x) is not ndarray or type(weight) is not ndarray:
+        x, weight = np.asarray(x), np.asarray(weight)
+    code = ACTIVATION_CODES.get(activation)
+    if bias is None:
+        layer = _layer(code, x.dtype, x.shape, weight.dtype, weight.shape)
+    else:
+        bias = np.asarray(bias)
+        layer = _layer(code, x.dtype, x.shape, weight.dtype, weight.shape, bias.dtype, bias.shape)
+    if layer is None:
+        _check_linear(x, weight, bias, activation)
         return reference.linear(x, weight, bias, activation=activation)
-    x, weight, bias = ready(x), ready(weight), bias if bias is None else ready(bias)
-    n_out, n_in = weight.shape
-    out = empty((*x.shape[:-1], n_out), x.dtype)
-    sizes = x.size // n_in, n_out, n_in
-    check(
-        kernel(at(out), at(x), at(weight), at_or_null(bias), *sizes, ACTIVATION_CODES[activation]),
-        "linear",
-    )
+    flags = x.flags.num & weight.flags.num
+    if bias is not None:
+        flags &= bias.flags.num
+    if flags & READY != READY:
+        x, weight, bias = ready(x), ready(weight), ready(bias)
+    shape, sizes = layer
+    out = empty(shape, x.dtype)
+    kernel = _linear[x.dtype]
+    status = kernel(at(out), at(x), at(weight), 0 if bias is None else at(bias), *sizes)
+    if status:
+        check(status, "linear")
     return out
+
+
+@lru_cache(maxsize=1024)
+def _layer(
+    code: int | None,
+    dtype: np.dtype,
+    shape: tuple[int, ...],
+    weight_dtype: np.dtype,
+    weight_shape: tuple[int, ...],
+    bias_dtype: np.dtype | None = None,
+    bias_shape: tuple[int, ...] | None = None,
+) -> tuple | None:
+    """(shape of the result, what the kernels take besides arrays); None where no kernel is for such
+    arrays."""
+    if code is None or dtype not in _linear or weight_dtype != dtype:
+        return None
+    if bias_dtype is not None and bias_dtype != dtype:
+        return None
+    if not _fit(shape, weight_shape, bias_shape) or 0 in shape + weight_shape:
+        return None
+    return shape[:-1] + weight_shape[:1], (prod(shape[:-1]), *weight_shape, code)
+
+
+def _fit(shape: tuple, weight_shape: tuple, bias_shape: tuple | None) -> bool:
+    """Whether an input fits a weight, and that the bias."""
+    return (
+        len(weight_shape) == 2
+        and shape[-1:] == weight_shape[1:]
+        and bias_shape in (None, weight_shape[:1])
+    )
 
 
 def _check_linear(
@@ -165,7 +202,7 @@ def _check_linear(
             f"{', '.join(map(repr, ACTIVATION_CODES))}. Apply the function to the result instead.",
             code="unknown-name",
         )
-    if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[1]:
+    if not _fit(x.shape, weight.shape, None):
         raise ShapeError(
             f"linear: input {x.shape} and weight {weight.shape}: the input's last axis must be "
             "the weight's "
@@ -188,30 +225,22 @@ def _linear_vjp(
 ) -> Any:
     """The gradients of input, weight and bias in one call, each only where it is wanted."""
     x, weight, bias = values
-    kernel = kernel_of(_linear_grad, x, weight, out)
-    if kernel is None or not like(g, out):
+    if type(x) is not ndarray or type(weight) is not ndarray or not like(g, out):
         return NotImplemented
-    g, out, x, weight = ready(g), ready(out), ready(x), ready(weight)
-    n_out, n_in = weight.shape
-    dx = empty(x.shape, x.dtype) if needs[0] else None
-    dweight = empty(weight.shape, x.dtype) if needs[1] else None
-    dbias = empty(bias.shape, x.dtype) if needs[2] else None
+    dtype = x.dtype
     code = ACTIVATION_CODES[params["activation"]]
-    workspace = empty(g.shape, x.dtype) if code else None
-    status = kernel(
-        at_or_null(dx),
-        at_or_null(dweight),
-        at_or_null(dbias),
-        at_or_null(workspace),
-        at(g),
-        at(out),
-        at(x),
-        at(weight),
-        x.size // n_in,
-        n_out,
-        n_in,
-        code,
-    )
+    layer = _layer(code, dtype, x.shape, weight.dtype, weight.shape)
+    if layer is None or layer[0] != g.shape or g.dtype != dtype:
+        return NotImplemented
+    if g.flags.num & out.flags.num & x.flags.num & weight.flags.num & READY != READY:
+        g, out, x, weight = ready(g), ready(out), ready(x), ready(weight)
+    sizes = layer[1]
+    dx = empty(x.shape, dtype) if needs[0] else None
+    dweight = empty(weight.shape, dtype) if needs[1] else None
+    dbias = empty(bias.shape, dtype) if needs[2] else None
+    workspace = empty(g.shape, dtype) if code else None
+    written = map(at_or_null, (dx, dweight, dbias, workspace))
+    status = _linear_grad[dtype](*written, at(g), at(out), at(x), at(weight), *sizes)
     check(status, "linear")
     return dx, dweight, dbias
 

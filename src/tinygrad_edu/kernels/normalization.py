@@ -45,8 +45,7 @@ def normalize(formula: Callable) -> Callable:
         layout = layout_of(x, given, axes) if kernel is not None else None
         if layout is None:
             return formula(x, weight, bias, axes=axes, eps=eps), None
-        x = ready(x)
-        weight, bias = (a if a is None else ready(a) for a in (weight, bias))
+        x, weight, bias = ready(x), ready(weight), ready(bias)
         out = empty(x.shape, x.dtype)
         mean, var = empty((2, layout[1]), x.dtype)
         arrays = map(at_or_null, (out, mean, var, x, weight, bias))
@@ -60,8 +59,7 @@ def normalize(formula: Callable) -> Callable:
         given = [a for a in (weight, bias) if a is not None]
         layout = layout_of(x, given, params["axes"])
         assert layout is not None
-        g, x = ready(g), ready(x)
-        weight = None if weight is None else ready(weight)
+        g, x, weight = ready(g), ready(x), ready(weight)
         grads = [empty(v.shape, x.dtype) if need else None for v, need in zip(values, needs)]
         arrays = map(at_or_null, (*grads, g, x, *stash, weight))
         check(_grad[x.dtype](*arrays, *layout, params["eps"]), "normalize")

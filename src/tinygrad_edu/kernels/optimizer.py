@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import reference
-from .library import at, c_functions, ffi, lib, ready
+from .library import READY, at, c_functions, ffi, lib
 
 _sgd = c_functions("sgd")
 _adam = c_functions("adam")
@@ -51,31 +51,43 @@ def _same(arrays: Sequence[ndarray], others: Sequence[ndarray]) -> bool:
     return len(arrays) == len(others) and all(map(is_, arrays, others))
 
 
-def _pointers(arrays: Sequence[ndarray]) -> Any:
-    """A C list of pointers to the numbers of `arrays`, which the caller holds."""
-    found = ffi.new("uintptr_t[]", list(map(at, arrays)))
-    lib.tg_find_numbers(found, len(arrays))
-    return found
-
-
 class Group:
     """Some of the parameters: `chosen`, their places; `kernel`, what steps them, or None where only
-    the formula can; `columns`, C lists of pointers to what is written."""
+    the formula can; `columns`, C lists of pointers to what is written, and such a list for the
+    gradients."""
 
-    __slots__ = ("chosen", "kernel", "dtype", "columns", "sizes")
+    __slots__ = ("chosen", "kernel", "dtype", "columns", "sizes", "gradients")
 
     def __init__(self, kernel: Any, dtype: Any, chosen: list[int], columns: list) -> None:
         self.chosen, self.kernel, self.dtype = chosen, kernel, dtype
         if kernel is None:
             return
-        self.columns = [_pointers([column[i] for i in chosen]) for column in columns]
+        *self.columns, self.gradients = (
+            ffi.new("uintptr_t[]", len(chosen)) for _ in range(len(columns) + 1)
+        )
+        for pointers, column in zip(self.columns, columns):
+            _point(pointers, [column[i] for i in chosen])
         self.sizes = ffi.new("size_t[]", [columns[0][i].size for i in chosen])
 
     def step(self, grads: Sequence[ndarray], absent: tuple, *numbers: Any) -> None:
         """Run the kernel on the gradients of all parameters. `absent`: NULL for each column that
         the kernel may do without; then what it takes besides arrays."""
-        held = [ready(np.asarray(grads[i], self.dtype)) for i in self.chosen]
-        self.kernel(*self.columns, *absent, _pointers(held), self.sizes, len(held), *numbers)
+        dtype = self.dtype
+        held = [
+            g
+            if type(g) is ndarray and g.dtype == dtype and g.flags.num & READY == READY
+            else np.array(g, dtype, order="C")
+            for g in [grads[i] for i in self.chosen]
+        ]
+        _point(self.gradients, held)
+        self.kernel(*self.columns, *absent, self.gradients, self.sizes, len(held), *numbers)
+
+
+def _point(pointers: Any, arrays: list[ndarray]) -> None:
+    """Fill a C list with pointers to the numbers of `arrays`, which the caller holds."""
+    n = len(arrays)
+    pointers[0:n] = list(map(at, arrays))
+    lib.tg_find_numbers(pointers, n)
 
 
 def _grouped(kernels: dict, columns: list[Sequence[ndarray]]) -> list[Group]:

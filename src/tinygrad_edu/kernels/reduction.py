@@ -3,8 +3,8 @@ formula."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,19 +15,20 @@ from .library import at, c_functions, like, ready, remembered
 
 
 @remembered
-def split(shape: tuple[int, ...], axis: Any, keepdims: bool) -> tuple | None:
-    """(shape of the result, (outer, length, inner)) around the axes that are reduced; None where
-    they are not there or do not stand together."""
+def split(shape: tuple[int, ...], keepdims: bool, *given: Any) -> tuple | None:
+    """(shape of the result, (outer, length, inner)) around the axes `given`, which are one None for
+    all; None where they are not there or do not stand together."""
     ndim = len(shape)
-    given = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    if not all(isinstance(a, int) and -ndim <= a < ndim for a in given):
+    axes = range(ndim) if given == (None,) else given
+    if not all(isinstance(a, int) and -ndim <= a < ndim for a in axes):
         return None
-    axes = sorted({a % ndim for a in given})
-    if len(axes) != len(given) or (axes and axes[-1] - axes[0] + 1 != len(axes)):
+    places = sorted({a % ndim for a in axes})
+    if len(places) != len(axes) or (places and places[-1] - places[0] >= len(places)):
         return None
-    first, last = (axes[0], axes[-1] + 1) if axes else (ndim, ndim)
-    out = (*shape[:first], *(1,) * (len(axes) if keepdims else 0), *shape[last:])
-    return out, tuple(map(math.prod, (shape[:first], shape[first:last], shape[last:])))
+    first, last = (places[0], places[-1] + 1) if places else (ndim, ndim)
+    kept = (1,) * len(places) if keepdims else ()
+    parts = shape[:first], shape[first:last], shape[last:]
+    return (*parts[0], *kept, *parts[2]), tuple(map(prod, parts))
 
 
 def _reduction(name: str, formula: Callable) -> Callable:
@@ -35,8 +36,9 @@ def _reduction(name: str, formula: Callable) -> Callable:
 
     def forward(x: Any, *, axis: Any, keepdims: bool) -> ndarray:
         kernel = kernels.get(x.dtype) if type(x) is ndarray and x.size else None
-        found = None if kernel is None else split(x.shape, axis, keepdims)
-        if kernel is None or not found:
+        axes = axis if isinstance(axis, tuple) else (axis,)
+        found = kernel and split(x.shape, keepdims, *axes)
+        if kernel is None or found is None:
             return np.asarray(formula(x, axis=axis, keepdims=keepdims))
         shape, sizes = found
         x = ready(x)
@@ -57,8 +59,8 @@ def _rows(name: str, formula: Callable) -> Callable:
     kernels, gradients = c_functions(name), c_functions(f"{name}_grad")
 
     def forward(x: Any, *, axis: int) -> ndarray:
-        kernel = kernels.get(x.dtype) if type(x) is ndarray else None
-        if kernel is None or not x.size or axis not in (-1, x.ndim - 1):
+        kernel = kernels.get(x.dtype) if type(x) is ndarray and x.size else None
+        if kernel is None or (axis != -1 and axis != x.ndim - 1):
             return formula(x, axis=axis)
         x = ready(x)
         out = empty(x.shape, x.dtype)

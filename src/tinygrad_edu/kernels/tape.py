@@ -3,13 +3,9 @@ compiler/tape.py wrote is run."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from numpy import ndarray
 
-from .library import F64, POINTER, ffi, from_buffer, lib
-
-INT32S: Any = ffi and ffi.typeof("int32_t[]")
+from .library import at, ffi, lib
 
 
 def _operations() -> dict[str, tuple[int, int]]:
@@ -28,4 +24,4 @@ OPERATIONS = _operations()
 
 def run(places: ndarray, code: ndarray) -> None:
     """Run `code` (int32) over `places` (float64), in place, without the GIL."""
-    lib.tg_tape_run(from_buffer(POINTER[F64], places), from_buffer(INT32S, code), code.size)
+    lib.tg_tape_run_on(at(places), at(code), code.size)

@@ -18,7 +18,7 @@ from ..errors import CompileError
 from ..op import Op
 from ..scalar import Value
 from ..writes import tick
-from .watch import watched
+from .tape_watch import watched
 
 NUMBER, VALUE = "number", "value"
 
@@ -168,11 +168,11 @@ def difference(one: Graph, other: Graph) -> str:
     repr, because NaN is not equal to itself.
     """
     for x, y in zip(one.leaves, other.leaves):
-        if isinstance(x, float) and isinstance(y, float):
-            if repr(x) != repr(y):
-                return f"a number was {x} and then {y}"
-        elif x is not y:
-            return "other Values were used"
+        if isinstance(x, Value) or isinstance(y, Value):
+            if x is not y:
+                return "other Values were used"
+        elif repr(x) != repr(y):
+            return f"a number was {x} and then {y}"
     for k, (x, y) in enumerate(zip(one.steps, other.steps)):
         if x != y and repr(x) != repr(y):
             return f"operation {k} was {x[0].name}{x[1]} and then {y[0].name}{y[1]}"
