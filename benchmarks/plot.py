@@ -36,7 +36,10 @@ def ratios(axes, results) -> None:
         values = list(verdict.ratios.values())
         axes.plot(values, [row] * len(values), "o", color=BLUE, alpha=0.4, markeredgewidth=0)
         axes.plot([verdict.mean], [row], "|", color="black", markersize=16)
-    names = [f"{verdict.section.name}: {verdict.bar.title}" for verdict in reversed(found)]
+    names = [
+        f"{verdict.section.name}{verdict.subject}: {verdict.bar.title}"
+        for verdict in reversed(found)
+    ]
     axes.set_yticks(range(len(names)), names)
     axes.axvline(1, color=GREY, zorder=0)
     axes.set_xscale("log", base=2)

@@ -1,9 +1,9 @@
-"""Measure tinygrad_edu against its peers: `python benchmarks/run.py`, some ten minutes.
+"""Measure tinygrad_edu against its peers: `python benchmarks/run.py`, some half an hour.
 
     --quick                          a few works, few and short blocks: does it all run?
-    --full                           torch.compile on every training step: 20 minutes more
-    --only gemm,step                 these sections: gemm step lenet forward elementwise moons
-                                     growth footprint
+    --full                           torch.compile on every eager training step too
+    --only gemm,step                 these sections: gemm step compiled scan lenet forward
+                                     elementwise moons growth memory footprint
     --python torch=/path/to/python   the Python in which a peer is installed; without it, this one
     --json FILE  --markdown FILE  --plot FILE     what to write; Markdown goes between the markers
                                      of a page that has them
@@ -26,6 +26,7 @@ import time
 from pathlib import Path
 
 import footprint
+import memory
 import race
 import report
 from works import SECTIONS, Section, sections
@@ -35,9 +36,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    every = [*SECTIONS, "footprint"]
+    every = [*SECTIONS, "memory", "footprint"]
     parser.add_argument("--quick", action="store_true", help="a few works, short blocks")
-    parser.add_argument("--full", action="store_true", help="torch.compile on every training step")
+    parser.add_argument("--full", action="store_true", help="torch.compile on every eager step")
     parser.add_argument("--only", type=lambda text: text.split(","), default=every)
     parser.add_argument("--peers", type=lambda text: text.split(","), default=list(race.MODULES))
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
@@ -102,15 +103,16 @@ def line(raced: report.Raced) -> str:
     return f"  {raced.work.name}: {', '.join(times)}"
 
 
-def as_json(facts: list[str], results: list, rows: list) -> str:
-    """All that was measured: seconds of one repetition, for each round."""
+def as_json(facts: list[str], results: list, needs: list, weights: list) -> str:
+    """All that was measured: seconds of one repetition for each round, bytes, megabytes."""
     works = [
         {"section": section.name, "work": each.work.name, **vars(timing)}
         for section, raced in results
         for each in raced
         for timing in each.timings
     ]
-    return json.dumps({"facts": facts, "timings": works, "footprint": rows}, indent=1)
+    found = {"facts": facts, "timings": works, "memory": needs, "footprint": weights}
+    return json.dumps(found, indent=1)
 
 
 def main() -> int:
@@ -121,6 +123,8 @@ def main() -> int:
     wanted = {
         c.partition("/")[0] for section in chosen for w in section.works for c in w.contenders
     }
+    if "memory" in options.only:
+        wanted.add("ours")
     names = [n for n in options.peers if n in wanted or "footprint" in options.only]
     block = 0.005 if options.quick else 0.02
     facts = machine()
@@ -129,16 +133,18 @@ def main() -> int:
         facts += [f"not measured: {name} ({why})" for name, why in field.missing.items()]
         print("\n".join(facts), flush=True)
         results, wrong = race_all(chosen, field, options.rounds)
-    rows = []
+    needs, weights = [], []
+    present = [name for name in names if name not in field.missing]
+    if "memory" in options.only and "ours" in present:
+        needs = memory.measure(pythons.get("ours", sys.executable), options.quick)
     if "footprint" in options.only:
-        present = [name for name in names if name not in field.missing]
-        rows = footprint.measure(present, pythons, options.rounds)
+        weights = footprint.measure(present, pythons, options.rounds)
     facts += [f"not measured: {name}" for name in (*field.failed, *wrong)]
-    found = report.markdown(facts, results, rows)
+    found = report.markdown(facts, results, needs, weights)
     if options.markdown:
         report.write(options.markdown, found)
     if options.json:
-        options.json.write_text(as_json(facts, results, rows), encoding="utf-8")
+        options.json.write_text(as_json(facts, results, needs, weights), encoding="utf-8")
     if options.plot:
         import plot  # here, because only it needs matplotlib
 

@@ -32,23 +32,33 @@ def test_a_run_from_end_to_end(tmp_path):
     page, data, picture = (tmp_path / name for name in ("page.md", "data.json", "picture.png"))
     page.write_text(f"before\n{START}\nold\n{END}\nafter\n", encoding="utf-8")
     command = [sys.executable, "-W", "error", str(ROOT / "benchmarks" / "run.py"), "--quick"]
-    command += ["--only", "gemm,forward,growth", "--peers", "ours,numpy", "--threads", "1"]
+    command += ["--only", "gemm,compiled,scan,forward,growth,memory"]
+    command += ["--peers", "ours,numpy", "--threads", "1"]
     command += ["--markdown", str(page), "--json", str(data), "--plot", str(picture)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    seconds = {}
-    for each in json.loads(data.read_text(encoding="utf-8"))["timings"]:
+    found, seconds = json.loads(data.read_text(encoding="utf-8")), {}
+    for each in found["timings"]:
         assert len(each["seconds"]) == 3 and min(each["seconds"]) > 0 and each["threads"] == 1
-        seconds.setdefault(each["work"], {})[each["contender"]] = each["seconds"]
-    assert {"ours", "numpy"} == set(seconds["[64, 32, 10], batch 1"])
-    assert {"ours"} == set(seconds["width 64"])
+        work = seconds.setdefault((each["section"], each["work"]), {})
+        work[each["contender"]] = each["seconds"]
+    assert {"ours", "numpy"} == set(seconds["forward", "[64, 32, 10], batch 1"])
+    assert {"ours"} == set(seconds["growth", "width 64"])
+    for optimizer in ("sgd", "adam"):
+        name = f"[64, 32, 10], batch 32, {optimizer}"
+        assert {"ours/compiled", "ours", "numpy"} == set(seconds["compiled", name])
+        assert {"ours/compiled"} == set(seconds["scan", name])
     text = page.read_text(encoding="utf-8")
     assert text.startswith(f"before\n{START}\n") and text.endswith(f"{END}\nafter\n")
     assert "old" not in text
-    ours, numpy = seconds["[64, 32, 10], batch 1024"].values()
+    ours, numpy = seconds["forward", "[64, 32, 10], batch 1024"].values()
     ratio = sorted(theirs / mine for theirs, mine in zip(numpy, ours))[1]
     (row,) = [line for line in text.splitlines() if line.startswith("| [64, 32, 10], batch 1024 ")]
     assert row.endswith(f"| {ratio:.2f} |")
+    need = {each["work"]: each for each in found["memory"]}["[64, 32, 10], batch 1024, adam"]
+    assert need["eager"] >= 1024 * (32 + 10) * 4  # both layers' outputs, when the loss is computed
+    assert need["compiled"] >= need["arena"] > 0
+    assert f"| {need['compiled'] / need['eager']:.2f} |" in text
     assert picture.stat().st_size > 1000
 
 
@@ -122,3 +132,32 @@ def test_a_bar_is_judged_by_mean_and_worst_work(harness):
         assert verdict.ratios == {"won": 4.0, "lost": 0.5}
         assert verdict.mean == pytest.approx(2**0.5) and verdict.met is met
     assert report.losses([verdict]) == "- 0.50: s, lost, against NumPy"
+
+
+def test_a_bar_may_be_for_the_compiled_step_and_lower_where_the_peer_is_at_the_peak(harness):
+    race, works, report = harness
+    times = {"ours": 9.0, "ours/compiled": 2.0, "numpy": 1.96}
+
+    def verdict(peak, bars):
+        work = works.Work("close", {}, (*times, "peak"), 1e-6)
+        every = {**times, "peak": peak}
+        raced = report.Raced(work, [race.Timing(c, 1, (t, t)) for c, t in every.items()])
+        return report.verdicts(works.Section("s", "S", [], bars), [raced])
+
+    bar = works.Bar("NumPy", ("numpy",), worst=1.0, at_peak=0.97, subject="ours/compiled")
+    for peak, met in ((0.91 * 1.96, True), (0.89 * 1.96, False)):
+        (judged,) = verdict(peak, [bar])
+        assert judged.ratios == {"close": pytest.approx(0.98)} and judged.met is met
+        assert (report.AT_ITS_PEAK in report.losses([judged])) is met
+    eager, judged = verdict(1.0, [works.Bar("NumPy", ("numpy",)), bar])
+    assert eager.ratios["close"] == pytest.approx(1.96 / 9)
+    assert "S, compiled, against NumPy" in report.summary([judged])
+
+
+def test_the_multiply_adds_of_a_step(monkeypatch):
+    """Of [2, 3, 1] on 5 rows, forward 5 (6 + 3), for the weights as many, for the hidden layer's
+    output 5 * 3; the input has no gradient."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks" / "peers")
+    from inputs import multiply_adds
+
+    assert multiply_adds({"kind": "step", "sizes": [2, 3, 1], "batch": 5}) == 45 + 45 + 15

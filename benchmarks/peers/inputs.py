@@ -1,7 +1,8 @@
 """The numbers that every peer starts from: the same arrays, drawn by NumPy from one seed.
 
-A work is described by a dict: `kind` ("gemm", "step", "forward", "lenet", "elementwise", "moons")
-and its sizes. A peer turns it into a `Contender`. Nothing here knows a peer.
+A work is described by a dict: `kind` ("gemm", "step", "epoch", "forward", "lenet", "elementwise",
+"moons") and its sizes; an epoch is `steps` steps, each on a batch of its own, in one call. A peer
+turns it into a `Contender`. Nothing here knows a peer.
 """
 
 from __future__ import annotations
@@ -57,6 +58,17 @@ def training(
     return Contender(looped(session(1e-12)), losses)
 
 
+def epochs(
+    session: Callable[[float], Callable[[], Any]],
+    optimizer: str,
+    looped: Callable[[Callable[[], Any]], Callable[[int], Any]] = repeat,
+) -> Contender:
+    """The same of whole epochs: a session's function returns the losses of all its steps, of which
+    the first ones must agree."""
+    losses = np.asarray(session(RATE[optimizer])())[:STEPS]
+    return Contender(looped(session(1e-12)), losses.tolist())
+
+
 def sample(array: Any) -> list[float]:
     """64 entries, evenly spread, of an array."""
     flat = np.asarray(array).ravel()
@@ -95,8 +107,9 @@ def parameters(spec: dict) -> list[np.ndarray]:
 
 
 def batch(spec: dict) -> tuple[np.ndarray, np.ndarray]:
-    """(input, target): classes as int64, or (N, 1) numbers where the network has one output."""
-    rng, n = np.random.default_rng(1), spec["batch"]
+    """(input, target): classes as int64, or (N, 1) numbers where the network has one output. The
+    batches of an epoch follow one another."""
+    rng, n = np.random.default_rng(1), spec["batch"] * spec.get("steps", 1)
     shape = (n, 1, 28, 28) if spec["kind"] == "lenet" else (n, spec["sizes"][0])
     x = rng.random(shape, np.float32)
     if is_regression(spec):
@@ -107,3 +120,10 @@ def batch(spec: dict) -> tuple[np.ndarray, np.ndarray]:
 def is_regression(spec: dict) -> bool:
     """One output means mean squared error, more mean cross-entropy."""
     return bool(shapes(spec)[-1][0] == 1)
+
+
+def multiply_adds(spec: dict) -> int:
+    """Those of the matrix products in a step of a multilayer perceptron: each layer forward, the
+    gradient of its weight, and but for the first that of its input."""
+    layers = [out * fan_in for out, fan_in in shapes(spec)]
+    return int(spec["batch"] * (3 * sum(layers) - layers[0]))

@@ -1,4 +1,5 @@
-"""JAX: everything under one `jax.jit`; a training step gives its buffers back (donation)."""
+"""JAX: everything under one `jax.jit`, an epoch as `lax.scan` over its batches; training gives its
+buffers back (donation)."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from inputs import (
     MOMENTUM,
     Contender,
     batch,
+    epochs,
     is_regression,
     operands,
     parameters,
@@ -68,8 +70,9 @@ def forward(spec: dict) -> Contender:
     return call(functools.partial(network, spec), parameters(spec), batch(spec)[0])
 
 
-def step(spec: dict) -> Contender:
-    x, target = map(jax.device_put, batch(spec))
+def one_step(spec: dict):
+    """A step as a function of (state, input, target, rate) that returns the new state and the
+    loss."""
 
     def loss(params, x, target):
         out = network(spec, params, x)
@@ -78,7 +81,6 @@ def step(spec: dict) -> Contender:
         chosen = jnp.take_along_axis(jax.nn.log_softmax(out), target[:, None], axis=1)
         return -chosen.mean()
 
-    @functools.partial(jax.jit, donate_argnums=0)
     def whole(state, x, target, rate):
         params, means, squares, age = state
         value, grads = jax.value_and_grad(loss)(params, x, target)
@@ -86,24 +88,48 @@ def step(spec: dict) -> Contender:
         new = [update(*each, rate, age) for each in zip(params, grads, means, squares)]
         return (*map(list, zip(*new)), age + 1), value
 
+    return whole
+
+
+def step(spec: dict) -> Contender:
+    return training(sessions(spec, one_step(spec), *batch(spec)), spec["optimizer"], looped)
+
+
+def epoch(spec: dict) -> Contender:
+    one = one_step(spec)
+    each = [array.reshape(spec["steps"], spec["batch"], -1) for array in batch(spec)]
+    if not is_regression(spec):
+        each[1] = each[1][:, :, 0]
+
+    def whole(state, x, target, rate):
+        return jax.lax.scan(lambda state, pair: one(state, *pair, rate), state, (x, target))
+
+    return epochs(sessions(spec, whole, *each), spec["optimizer"], looped)
+
+
+def sessions(spec: dict, function, x, target):
+    """Sessions that call `function`, compiled, on the same data again and again."""
+    compiled = jax.jit(function, donate_argnums=0)
+    x, target = jax.device_put(x), jax.device_put(target)
+
     def session(rate: float):
         arrays = [jnp.array(p) for p in parameters(spec)]
         zeros = [[jnp.zeros_like(p) for p in arrays] for _ in range(2)]
         state = (arrays, *zeros, jnp.float32(1))
         rate = jnp.float32(rate)
 
-        def step():
+        def call():
             nonlocal state
-            state, value = whole(state, x, target, rate)
+            state, value = compiled(state, x, target, rate)
             return value
 
-        return step
+        return call
 
-    return training(session, spec["optimizer"], looped)
+    return session
 
 
 def looped(step):
-    """n steps, which JAX may queue: only the last answer is waited for."""
+    """n calls, which JAX may queue: only the last answer is waited for."""
 
     def run(n: int) -> None:
         for _ in range(n):
@@ -135,5 +161,6 @@ BUILD = {
     "elementwise": elementwise,
     "forward": forward,
     "step": step,
+    "epoch": epoch,
     "lenet": step,
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,18 +25,32 @@ def points() -> tuple[np.ndarray, list[int]]:
     return x + 0.1 * rng.standard_normal(x.shape), [-1] * 50 + [1] * 50
 
 
-def contender(Value: Any, MLP: Any, collect: bool = True) -> Contender:
-    """collect: leave Python's cyclic garbage collector on, as it is in a script."""
+def contender(
+    Value: Any,
+    MLP: Any,
+    collect: bool = True,
+    compiled: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
+) -> Contender:
+    """collect: leave Python's cyclic garbage collector on, as it is in a script. compiled: what
+    makes a function of arrays, and fast, of one of Values."""
     random.seed(0)
     model = MLP(2, [16, 16, 1])
     x, labels = points()
     rows = x.tolist()
 
-    def step() -> Any:
-        scores = [model([Value(number) for number in row]) for row in rows]
+    def loss_of(rows: Any, labels: Any) -> Any:
+        scores = [model(row) for row in rows]
         hinges = [(1 + -label * score).relu() for label, score in zip(labels, scores)]
         decay = DECAY * sum(p * p for p in model.parameters())
-        loss = sum(hinges) * (1.0 / len(hinges)) + decay
+        return sum(hinges) * (1.0 / len(hinges)) + decay
+
+    fast = compiled(loss_of) if compiled else None
+
+    def step() -> Any:
+        if fast is not None:
+            loss = fast(x, np.array(labels))
+        else:
+            loss = loss_of([[Value(number) for number in row] for row in rows], labels)
         model.zero_grad()
         loss.backward()
         for p in model.parameters():

@@ -1,16 +1,19 @@
-"""tinygrad_edu, as its README shows it."""
+"""tinygrad_edu, as its README shows it, and with the training step under `tg.compile`."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import moons
+import numpy as np
 from inputs import (
     MOMENTUM,
     THREADS,
     Contender,
     batch,
+    epochs,
     is_regression,
     operands,
     parameters,
@@ -64,30 +67,53 @@ def forward(spec: dict) -> Contender:
     return Contender(run, sample(model(x).data))
 
 
+def training_step(spec: dict, rate: float) -> Callable[[Any, Any], tg.Tensor]:
+    """A fresh model and its training step. Gradients are cleared last: a compiled step then need
+    not keep them for anybody."""
+    loss_of = F.mse_loss if is_regression(spec) else F.cross_entropy
+    kind = {"sgd": functools.partial(tg.optim.SGD, momentum=MOMENTUM), "adam": tg.optim.Adam}
+    model = network(spec)
+    optimizer = kind[spec["optimizer"]](model.parameters(), lr=rate)
+
+    def step(x: Any, target: Any) -> tg.Tensor:
+        loss = loss_of(model(x), target)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss
+
+    return step
+
+
 def step(spec: dict) -> Contender:
     data, target = batch(spec)
     x = tg.tensor(data)
-    loss_of = F.mse_loss if is_regression(spec) else F.cross_entropy
-    kind = {"sgd": functools.partial(tg.optim.SGD, momentum=MOMENTUM), "adam": tg.optim.Adam}
 
     def session(rate: float) -> Callable[[], tg.Tensor]:
-        model = network(spec)
-        optimizer = kind[spec["optimizer"]](model.parameters(), lr=rate)
-
-        def step() -> tg.Tensor:
-            optimizer.zero_grad()
-            loss = loss_of(model(x), target)
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        return step
+        step = training_step(spec, rate)
+        if spec["mode"] == "compiled":
+            step = tg.compile(step)
+        return lambda: step(x, target)
 
     return training(session, spec["optimizer"])
 
 
+def epoch(spec: dict) -> Contender:
+    x, target = batch(spec)
+
+    def session(rate: float) -> Callable[[], np.ndarray]:
+        fast = tg.compile(training_step(spec, rate))
+        return lambda: fast.many(x, target, batch_size=spec["batch"]).data
+
+    return epochs(session, spec["optimizer"])
+
+
 def scalar_graph(spec: dict) -> Contender:
-    return moons.contender(scalar.Value, scalar.MLP)
+    if spec["mode"] != "compiled":
+        return moons.contender(scalar.Value, scalar.MLP)
+    from tinygrad_edu.compiler.tape import compile_scalars  # where it is missing, only it is
+
+    return moons.contender(scalar.Value, scalar.MLP, compiled=compile_scalars)
 
 
 BUILD = {
@@ -95,6 +121,7 @@ BUILD = {
     "elementwise": elementwise,
     "forward": forward,
     "step": step,
+    "epoch": epoch,
     "lenet": step,
     "moons": scalar_graph,
 }

@@ -1,4 +1,5 @@
-"""The machine itself: the multiply-adds of a float32 gemm at the rate that its registers allow."""
+"""The machine itself: the multiply-adds of a float32 gemm, or of those in a training step, at the
+rate that its registers allow."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from inputs import THREADS, Contender
+from inputs import THREADS, Contender, multiply_adds
 
 COMPILER = shutil.which("cc")
 if COMPILER is None:
@@ -30,7 +31,15 @@ def about() -> str:
 
 
 def gemm(spec: dict) -> Contender:
-    share = math.prod(spec["mnk"]) // THREADS
+    return at_peak(math.prod(spec["mnk"]))
+
+
+def step(spec: dict) -> Contender:
+    return at_peak(multiply_adds(spec))
+
+
+def at_peak(count: int) -> Contender:
+    share = count // THREADS
 
     def run(n: int) -> None:
         list(workers.map(peak, [n * share] * THREADS))
@@ -38,4 +47,4 @@ def gemm(spec: dict) -> Contender:
     return Contender(run, [])
 
 
-BUILD = {"gemm": gemm}
+BUILD = {"gemm": gemm, "step": step}
