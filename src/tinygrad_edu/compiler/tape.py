@@ -29,8 +29,8 @@ from ..graph import Node, recording
 from ..kernels import tape as kernels
 from ..op import apply
 from ..scalar import Value
-from .tape_graph import Graph, build, difference, flatten, run_watched
 from .tape_code import Backward, Slot, Writer
+from .tape_graph import Graph, build, difference, flatten, run_watched
 from .tape_run import Run, result
 from .tape_watch import compiling
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy import empty, ndarray
 
 from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
-from . import reference
+from . import reduction as along, reference
 from .library import at, c_functions, check, ready
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -44,12 +44,12 @@ def cross_entropy(
     return reduced(losses, reduction), saved
 
 
-def reduced(losses: ndarray, reduction: str) -> ndarray:
+def reduced(losses: ndarray, how: str) -> ndarray:
     """The losses themselves, their sum or their mean, as an array of their dtype."""
-    if reduction == "none":
+    if how == "none":
         return losses
-    total = np.add.reduce(losses, axis=None)
-    return np.asarray(total / losses.size if reduction == "mean" else total, dtype=losses.dtype)
+    total = along.sum(losses, axis=None, keepdims=False)[()]  # a NumPy number divides faster
+    return np.asarray(total / losses.size if how == "mean" else total, dtype=losses.dtype)
 
 
 @lru_cache(maxsize=1024)
