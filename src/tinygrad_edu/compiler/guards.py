@@ -3,7 +3,8 @@
 A program was made for certain parameters, in certain arrays, of modules in a certain state. None
 of it is watched; each call looks whether it is still so (host.py writes out how), and if not, the
 step is traced again. What the function itself names (its closure and its globals) is compared, and
-so are the attributes of every module that took part; what is reached in other ways is frozen.
+so are the attributes of every module that took part or is named; what is reached in other ways is
+frozen.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Guard:
             if type(tensor.payload) is ndarray
         ]
         self.cells, self.names = _named(function)
-        self.modules = [(module, dict(vars(module))) for module in trace.modules.values()]
+        modules = {**trace.modules, **_below([value for *_, value in (*self.cells, *self.names)])}
+        self.modules = [(module, dict(vars(module))) for module in modules.values()]
         self.lists = [
             (held, list(held))
             for _, attributes in self.modules
@@ -53,6 +55,17 @@ class Guard:
                 return False
         self.changes = changes
         return True
+
+
+def _below(values: list[Any]) -> dict[int, Module]:
+    """The modules among `values`, and all that are parts of them: a step may use a layer's weight
+    without calling the layer."""
+    return {
+        id(module): module
+        for value in values
+        if isinstance(value, Module)
+        for _, module in value.named_modules()
+    }
 
 
 def same(now: Any, then: Any) -> bool:

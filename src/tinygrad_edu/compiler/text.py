@@ -21,20 +21,12 @@ def written_out(program: Program) -> str:
     ends = dict(program.plan.chains)
     inside = 0
     for i, call in enumerate(program.calls):
-        if i in ends:
-            lines.append(f"  tile by tile, {_elements(call)} elements at {_where(call)}:")
+        if i in ends and isinstance(call, Call):
+            lines.append(f"  tile by tile, {call.elements} elements at {call.instruction.where}:")
             inside = ends[i]
         lines.append(("    " if i < inside else "  ") + _line(call, names, i < inside))
     lines.append(_footer(program, names))
     return "\n".join(lines)
-
-
-def _elements(call: Any) -> int:
-    return call.elements
-
-
-def _where(call: Any) -> str:
-    return call.instruction.where
 
 
 class _Names:
@@ -85,7 +77,12 @@ def _line(call: Call | PythonCall, names: _Names, tiled: bool) -> str:
     if isinstance(call, PythonCall):
         given = ", ".join(_word(x, names) for x in call.instruction.inputs)
         return f"{written} = {_called(call.instruction)}({given})  [by Python]"
-    given = ", ".join(_word(w, names) for w in call.words if not isinstance(w, Out))
+    words = [w for w in call.words if not isinstance(w, Out)]
+    if call.prepare is not None:
+        words = [w for w in words if not isinstance(w, (int, float))]
+    given = ", ".join(_word(w, names) for w in words)
+    if call.prepare is not None:
+        given += ", numbers read at each run"
     where = "" if tiled else f"  # {call.instruction.where}"
     return f"{written} = {call.name}({given}){where}"
 
@@ -104,4 +101,4 @@ def _word(word: Any, names: _Names) -> str:
         return "[" + ", ".join(_word(member, names) for member in word.members) + "]"
     if word is None or isinstance(word, (int, float)):
         return "-" if word is None else f"{word:g}"
-    return "geometry"
+    return "sizes"
