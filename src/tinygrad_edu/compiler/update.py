@@ -31,16 +31,13 @@ class Rule:
         self.earlier: int = step.params["earlier"]
         self.everyone = len(self.chosen) == len(self.optimizer.params)
 
-    def age(self) -> int | None:
-        """How many steps the chosen parameters have made before this one; None where they
-        differ."""
+    def of_one_age(self) -> bool:
+        """Whether the chosen parameters have made equally many steps."""
         ages = self.optimizer._age
         first = ages[self.chosen[0]]
         if self.everyone:
-            same = ages.count(first) == len(ages)
-        else:
-            same = all(ages[i] == first for i in self.chosen)
-        return first + self.earlier if same else None
+            return ages.count(first) == len(ages)
+        return all(ages[i] == first for i in self.chosen)
 
     def memories(self, weights: list[ndarray]) -> list[list[ndarray] | None]:
         """The arrays that the optimizer keeps for the chosen weights, kind by kind; None for a kind
@@ -51,41 +48,47 @@ class Rule:
         """Whether the optimizer still keeps its memories in these arrays."""
         raise NotImplementedError
 
-    def numbers(self) -> tuple:
-        """The words that seldom change."""
+    def numbers(self, age: int) -> tuple:
+        """The words that seldom change, for parameters that have made `age` steps."""
         raise NotImplementedError
 
     def moving(self, age: int) -> tuple[float, ...]:
-        """The words that are others at every step, for parameters that have made `age` steps."""
+        """The words that are others at every step."""
         return ()
 
     def preparer(self, first: int) -> Callable[[Any], None]:
         """What sets the words, from number `first` on, before a run."""
-        last: list[Any] = [None]
+        optimizer, one, earlier = self.optimizer, self.chosen[0], self.earlier
+        moves = first + len(self.numbers(0)) if self.moving(0) else 0
+        last: tuple = ()
 
         def prepare(words: Any) -> None:
-            numbers = self.numbers()
-            if numbers != last[0]:
-                last[0] = numbers
+            nonlocal last
+            age = optimizer._age[one] + earlier
+            numbers = self.numbers(age)
+            if numbers != last:
+                last = numbers
                 for k, number in enumerate(numbers, start=first):
                     if isinstance(number, float):
                         words[k].d = number
                     else:
                         words[k].i = number
-            for k, number in enumerate(self.moving(self.age()), start=first + len(numbers)):  # type: ignore[arg-type]
-                words[k].d = number
+            if moves:
+                for k, number in enumerate(self.moving(age), start=moves):
+                    words[k].d = number
 
         return prepare
 
-    def varying(self, first: int) -> Callable[[int], dict[int, list[float]]]:
-        """The moving words of the next runs."""
+    def varying(self, first: int) -> Callable[[int], dict[int, list[float]]] | None:
+        """The moving words of the next runs; None where there are none."""
+        moves = first + len(self.numbers(0))
+        if not self.moving(0):
+            return None
 
         def values(count: int) -> dict[int, list[float]]:
-            age = self.age()
-            columns = zip(*[self.moving(age + i) for i in range(count)])  # type: ignore[operator]
-            return {
-                k: list(column) for k, column in enumerate(columns, first + len(self.numbers()))
-            }
+            age = self.optimizer._age[self.chosen[0]] + self.earlier
+            columns = zip(*[self.moving(age + i) for i in range(count)])
+            return {k: list(column) for k, column in enumerate(columns, start=moves)}
 
         return values
 
@@ -105,15 +108,12 @@ class SGDRule(Rule):
     def holds(self) -> bool:
         o = self.optimizer
         return (
-            o._buffers is self.buffers
-            and bool(o.momentum) is self.momentum
-            and self.age() is not None
+            o._buffers is self.buffers and bool(o.momentum) is self.momentum and self.of_one_age()
         )
 
-    def numbers(self) -> tuple:
+    def numbers(self, age: int) -> tuple:
         o = self.optimizer
-        first = self.age() == 0
-        return o._lr, o.momentum, o.dampening, int(o.nesterov), o.weight_decay, int(first)
+        return o._lr, o.momentum, o.dampening, o.nesterov, o.weight_decay, age == 0
 
 
 class AdamRule(Rule):
@@ -129,12 +129,11 @@ class AdamRule(Rule):
 
     def holds(self) -> bool:
         o = self.optimizer
-        return o._means is self.means and o._squares is self.squares and self.age() is not None
+        return o._means is self.means and o._squares is self.squares and self.of_one_age()
 
-    def numbers(self) -> tuple:
+    def numbers(self, age: int) -> tuple:
         o = self.optimizer
-        beta1, beta2 = o.betas
-        return o._lr, beta1, beta2, o.eps, o.weight_decay, int(o.decoupled)
+        return o._lr, *o.betas, o.eps, o.weight_decay, o.decoupled
 
     def moving(self, age: int) -> tuple[float, ...]:
         beta1, beta2 = self.optimizer.betas
@@ -156,7 +155,7 @@ def lower_update(b: Builder, step: Instruction) -> bool:
     if kind is None or dtype not in SUFFIX or not (fits and writable):
         return False
     rule = kind(step)
-    if rule.age() is None:
+    if not rule.of_one_age():
         return False
     memories = rule.memories([w.array for w in weights])
     b.conditions.append(rule.holds)
@@ -192,14 +191,14 @@ def _enter(
     ]
     words = (_table(InOut(weights[k]) for k in places), *kept, *gradients, len(places))
     first = len(words)
-    numbers = (*rule.numbers(), *rule.moving(0))
+    numbers = (*rule.numbers(0), *rule.moving(0))
     b.call(
         kernel,
         weights[0].dtype,
         *words,
         *numbers,
         prepare=rule.preparer(first),
-        varying=rule.varying(first) if rule.moving(0) else None,
+        varying=rule.varying(first),
     )
 
 
