@@ -195,3 +195,22 @@ def test_tensor_shares_and_tg_tensor_copies():
     a = np.array([1.0, 2.0])
     assert np.shares_memory(tg.Tensor(a).data, a)
     assert not np.shares_memory(tg.tensor(a).data, a)
+
+
+def test_what_a_hook_keeps_or_returns_is_not_written_into():
+    w, kept, mask = leaf(1.0, 2.0), [], np.ones(2)
+    w.register_hook(lambda g: kept.append(g))
+    y = w + 1.0
+    y.register_hook(lambda g: mask)
+    for n in (1, 2, 3):
+        y.sum().backward(retain_graph=True)
+        np.testing.assert_array_equal(w.grad.data, [n, n])
+    for array in (mask, *(g.data for g in kept)):
+        np.testing.assert_array_equal(array, [1, 1])
+
+
+def test_a_gradient_without_axes_is_an_array_as_all_are():
+    w = tg.Tensor(np.array(3.0), requires_grad=True)
+    for n in (1, 2):
+        (w * w).backward()
+        assert type(w.grad.data) is np.ndarray and w.grad.item() == 6 * n

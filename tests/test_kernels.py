@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from strategies import differentiable, elementwise, name, numbers, rows
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import differentiable, elementwise, name, numbers, rows, samples
 
 import tinygrad_edu as tg
 from tinygrad_edu import kernels
@@ -87,6 +89,30 @@ def test_gradient_kernel_is_the_formula(op, dtype, isa):
         )
         assert got.dtype == dtype and got.shape == x.shape
         np.testing.assert_allclose(got, wanted, rtol=32 * eps, atol=32 * eps)
+
+
+@pytest.mark.parametrize("op", rows(lambda op: op.kernel_vjp), ids=name)
+@given(data=st.data())
+def test_gradient_kernels_give_what_the_engine_passes_on_unseen(op, data):
+    """For each input that wants one a gradient of its shape and dtype, None for the others; also
+    where one input has another dtype than the rest."""
+    drawn, params = data.draw(samples(op))
+    params = {**op.defaults, **params}
+    floating = [i for i, x in enumerate(drawn) if x.dtype.kind == "f"]
+    for narrow in ((), floating, *([i] for i in floating)):
+        inputs = [x.astype(np.float32) if i in narrow else x for i, x in enumerate(drawn)]
+        inputs += [None] * (len(op.inputs) - len(inputs))
+        made = op.forward(*inputs, **params)
+        out, stash = made if op.stash else (made, None)
+        for wanting in (floating, *([i] for i in floating)):
+            needs = [i in wanting for i in range(len(inputs))]
+            results = op.kernel_vjp(np.ones_like(out), out, inputs, params, needs, stash)
+            if results is NotImplemented:
+                continue
+            assert [result is not None for result in results] == needs
+            for i in wanting:
+                assert type(results[i]) is np.ndarray
+                assert (results[i].shape, results[i].dtype) == (inputs[i].shape, inputs[i].dtype)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -281,6 +281,22 @@ def test_the_neuron_refuses_another_number_of_inputs():
         Neuron(2)([1.0, 2.0, 3.0])
 
 
+def test_a_subclass_of_value_takes_part_like_a_value():
+    class Named(Value):
+        pass
+
+    a, b = Value(2.0), Named(3.0)
+    (a * b + b.relu()).backward()
+    assert (a.grad, b.grad) == (3, 3)
+
+
+def test_a_neuron_takes_values_and_plain_numbers_together():
+    neuron, x = Neuron(2, nonlin=False), Value(0.5)
+    neuron([x, 4]).backward()
+    assert [w.grad for w in neuron.w] == [0.5, 4] and neuron.b.grad == 1
+    assert x.grad == neuron.w[0].data
+
+
 def test_a_value_and_a_tensor_do_not_mix():
     with pytest.raises(TypeError):
         Value(1.0) + tg.ones(2)

@@ -16,7 +16,7 @@ import linecache
 import sys
 import weakref
 from _thread import get_ident
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,11 +62,11 @@ def check_forward(made: Node, op: Op, inputs: Sequence) -> None:
 
 
 def check_backward(node: Node, g: Any, passed: Sequence) -> None:
-    """Refuse what arrived at `node`, or what it passes on to its inputs, if not finite."""
+    """Refuse what arrived at `node`, or what it passes on to each of its inputs, if not finite."""
     check_arrived(node, g)
     inputs: Any = node.inputs
     op: Any = node.op
-    for position, (_source, contribution) in zip(_positions(inputs, passed), passed):
+    for position, contribution in enumerate(passed):
         found = _not_finite(contribution)
         if found:
             raise AnomalyError(
@@ -89,16 +89,6 @@ def check_arrived(node: Node, g: Any) -> None:
             "sum of finite gradients that is too large for the dtype. Scale the loss down, or "
             "compute in float64."
         )
-
-
-def _positions(inputs: Sequence, passed: Sequence) -> Iterator[int]:
-    """The place among `inputs` of each (input, gradient) in `passed`, which has the same order."""
-    position = -1
-    for source, _ in passed:
-        position += 1
-        while inputs[position] is not source:
-            position += 1
-        yield position
 
 
 # ------------------------------------------------------------------------------------- the numbers

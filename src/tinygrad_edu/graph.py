@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from .anomaly import check_arrived, check_backward, watching
 from .errors import GraphError
 from .switch import Switch
-from .writes import Writes, last_written
+from .writes import last_written, writes
 
 if TYPE_CHECKING:
     from .op import Op
@@ -80,25 +80,26 @@ class Node(Recorder):
     hooks: list[Callable] | None = None
     requires_grad: bool
     keeps_grad = False  # whether inner nodes keep their gradient too
-    uses_kernels = False  # whether a vjp kernel may take the place of the formula
 
     def memory(self) -> Any:
         """The object that owns the memory of the payload, or None where it cannot be written to."""
         return None
 
-    conform: Callable | None = None
-    """conform(contribution, node): a contribution from `node`, made to fit this node's payload, or
-    an error that names the row that is wrong. None where whatever can be added fits, as it is for
-    numbers."""
+    def conform(self, contribution: Any, node: Node) -> Any:
+        """A contribution from `node`, made to fit this node's payload, or an error that names the
+        row that is wrong. Whatever can be added fits, as it is for numbers."""
+        return contribution
 
     def contributions(
         self, g: Any, create_graph: bool, wanted: set[Node] | None = None
-    ) -> Sequence[tuple[Node, Any]]:
-        """What this node passes on of its gradient `g`: one (input, gradient) pair for each input
-        that wants one: that requires a gradient, or is in `wanted` if that is given.
+    ) -> Sequence[Any]:
+        """What this node passes on of its gradient `g`: one gradient for each input, None for one
+        that wants none. Those want one that require a gradient, or that are in `wanted` if that is
+        given.
 
         The formulas see payloads, or the nodes themselves when the derivative is to be
-        differentiated in its turn.
+        differentiated in its turn. What a formula gives is made to fit the inputs; what a kernel
+        gives has their shapes and dtypes by its contract.
         """
         op: Any = self.op
         inputs: Any = self.inputs
@@ -110,23 +111,23 @@ class Node(Recorder):
             else:
                 values.append(x)
                 needs.append(False)
-        out = self if create_graph else self.payload
-        results: Any = NotImplemented
-        if op.kernel_vjp is not None and self.uses_kernels and not create_graph:
+        if op.kernel_vjp is not None and not create_graph:
+            out = self.payload
             if isinstance(out, Recorder):
                 results = out.record_vjp(op, g, out, values, self.params, needs, self.stash)
             else:
                 results = op.kernel_vjp(g, out, values, self.params, needs, self.stash)
-        if results is NotImplemented:
-            formulas = _one_by_one if op.joint is None else _jointly
-            results = formulas(self, g, out, values, needs)
-        passed = []
-        for source, need, result in zip(inputs, needs, results):
-            if need and result is not None:
-                if source.conform is not None:
-                    result = source.conform(result, self)
-                passed.append((source, result))
-        return passed
+            if results is not NotImplemented:
+                return results
+        out = self if create_graph else self.payload
+        if op.joint is None:
+            results = _one_by_one(self, g, out, values, needs)
+        else:
+            results = jointly(self, g, out, values)
+        return [
+            source.conform(result, self) if need and result is not None else None
+            for source, need, result in zip(inputs, needs, results)
+        ]
 
     def retry(self, formula: Callable, *arguments: Any) -> Any:
         """Called while a formula's ZeroDivisionError or OverflowError is handled: another way to
@@ -170,7 +171,7 @@ def propagate(
     retain_graph: bool = False,
     stop: Iterable[Node] = (),
     wanted: Iterable[Node] | None = None,
-) -> dict[Node, Any]:
+) -> dict[Any, Any]:
     """Carry `gradient` from `root` to every leaf it depends on; return {leaf: gradient}, writing to
     none of them.
 
@@ -188,7 +189,7 @@ def propagate(
     order = _reachable(root, set(stop))
     needed = None if wanted is None else _leading_to(set(wanted), order)
     arrived = {root: gradient}
-    watched = get_ident() in watching
+    watched = bool(watching) and get_ident() in watching
     while order:
         node = order.pop()
         g = arrived.pop(node, None)
@@ -196,14 +197,14 @@ def propagate(
             continue
         if node.hooks:
             g = _hooked(node, g)
-        if node.keeps_grad:
-            node.grad = g
         passed = node.contributions(g, create_graph, needed)
         if watched:
             check_backward(node, g, passed)
-        for source, contribution in passed:
-            held = arrived.get(source)
-            arrived[source] = contribution if held is None else held + contribution
+        for source, contribution in zip(node.inputs, passed):  # type: ignore[arg-type]
+            if contribution is not None:
+                arrived[source] = (
+                    arrived[source] + contribution if source in arrived else contribution
+                )
         if not (retain_graph or create_graph):
             node.inputs = node.stash = None
     found = {leaf: _hooked(leaf, g) if leaf.hooks else g for leaf, g in arrived.items()}
@@ -227,11 +228,12 @@ def _reachable(root: Node, ends: set[Node]) -> list[Node]:
         return []
     order = [root]
     seen = {root, *ends}
+    latest = writes.latest
     for node in order:  # grows while it is walked
         inputs = node.inputs
         if inputs is None:
             _refuse_freed(node)
-        if Writes.latest > node.seq:
+        if latest > node.seq:
             _refuse_overwritten(node)
         for source in inputs:  # type: ignore[union-attr]
             if isinstance(source, Node) and source.op is not None and source not in seen:
@@ -241,7 +243,7 @@ def _reachable(root: Node, ends: set[Node]) -> list[Node]:
     return order
 
 
-def _one_by_one(node: Node, g: Any, out: Any, values: Any, needs: list[bool]) -> list:
+def _one_by_one(node: Node, g: Any, out: Any, values: Sequence, needs: list[bool]) -> list:
     """The gradient of each input that needs one, by its formula; None for the others."""
     op: Any = node.op
     results: list = []
@@ -256,13 +258,13 @@ def _one_by_one(node: Node, g: Any, out: Any, values: Any, needs: list[bool]) ->
     return results
 
 
-def _jointly(node: Node, g: Any, out: Any, values: Any, needs: list[bool]) -> Any:
+def jointly(node: Node, g: Any, out: Any, values: Sequence) -> Any:
     """One gradient (or None) per input, from a row's one formula for all of them."""
     op: Any = node.op
     results = op.joint(g, out, *values, **node.params)
-    if len(results) != len(needs):
+    if len(results) != len(values):
         raise GraphError(
-            f"{op.name}: its vjp returned {len(results)} gradients for {len(needs)} inputs.",
+            f"{op.name}: its vjp returned {len(results)} gradients for {len(values)} inputs.",
             code="wrong-row",
         )
     return results

@@ -16,7 +16,7 @@ import numpy as np
 
 from .anomaly import check_forward, watching
 from .errors import CallError, GraphError, ShapeError
-from .graph import Node, open_trace, propagate, recording, traces
+from .graph import Node, jointly, open_trace, propagate, recording, traces
 from .op import NO_PARAMS, OPS, Op, on_scalars
 from .ops.arithmetic import weighted_sum
 from .switch import unusual
@@ -54,17 +54,6 @@ class Value(Node, ValueMethods):
         self.params = NO_PARAMS
         self.label = label
 
-    def _unset(self, name: str) -> Any:
-        """What a computed Value leaves unset until somebody asks: most never are, and there are
-        many."""
-        try:
-            return _UNSET[name]
-        except KeyError:
-            raise AttributeError(f"Value has no attribute {name!r}.") from None
-
-    if not TYPE_CHECKING:  # a type checker would take a Value to have every attribute
-        __getattr__ = _unset
-
     @classmethod
     def record(cls, op: Op, inputs: tuple[Any, ...], params: dict[str, Any] = NO_PARAMS) -> Any:
         """Run `op` on the numbers of `inputs` and remember it."""
@@ -73,10 +62,17 @@ class Value(Node, ValueMethods):
                 f"{op.name}: a step that is being compiled as one of Tensors computes with Values.",
                 code="value-or-tensor",
             )
-        inputs = tuple(x if isinstance(x, Value) or x is None else _number(x) for x in inputs)
-        out = on_scalars(
-            op, tuple(x.payload if isinstance(x, Value) else x for x in inputs), params
-        )
+        numbers = []
+        values = True  # Values only, as in a neuron
+        for x in inputs:
+            if isinstance(x, Value):
+                numbers.append(x.payload)
+            else:
+                values = False
+                numbers.append(None if x is None else _number(x))
+        if not values:
+            inputs = tuple(x if isinstance(x, Value) else n for x, n in zip(inputs, numbers))
+        out = on_scalars(op, tuple(numbers), params)
         if not op.differentiable:
             return out
         if not isinstance(out, (int, float)):
@@ -84,11 +80,10 @@ class Value(Node, ValueMethods):
                 f"{op.name}: does not work on single numbers (Value). Use Tensors.",
                 code="value-or-tensor",
             )
-        made = Value(out)
         if recording():
-            made.op, made.inputs, made.params = op, inputs, params
-            made.seq = tick()
+            made = _made(float(out), op, inputs, params)
         else:
+            made = Value(out)
             made.inputs = ()  # unlike a leaf's: computed, so that backward() can refuse
         if watching:
             check_forward(made, op, inputs)
@@ -96,34 +91,33 @@ class Value(Node, ValueMethods):
 
     def contributions(
         self, g: Any, create_graph: bool, wanted: set[Node] | None = None
-    ) -> Sequence[tuple[Node, Any]]:
-        """As `Node.contributions`, unrolled for the many nodes that are a formula of one or two
-        plain numbers."""
+    ) -> Sequence[Any]:
+        """As `Node.contributions`, unrolled for the many nodes that are a neuron or a formula of
+        one or two numbers; and `g` is kept."""
+        self.grad = g
         op: Any = self.op
         inputs: Any = self.inputs
-        if (
-            create_graph
-            or wanted is not None
-            or op.defaults
-            or op.joint is not None
-            or len(inputs) > 2
-        ):
+        if create_graph or wanted is not None or op.defaults:
             return super().contributions(g, create_graph, wanted)
         out = self.payload
         try:
+            if op.joint is not None:
+                return jointly(self, g, out, [x.payload for x in inputs])
             if len(inputs) == 1:
                 (x,) = inputs
-                return ((x, op.vjps[0](g, out, x.payload)),)
-            x, y = inputs
-            for_x, for_y = op.vjps
-            if type(y) is not Value:
-                return ((x, for_x(g, out, x.payload, y)),)
-            if type(x) is not Value:
-                return ((y, for_y(g, out, x, y.payload)),)
-            a, b = x.payload, y.payload
-            return (x, for_x(g, out, a, b)), (y, for_y(g, out, a, b))
-        except ArithmeticError:
-            return super().contributions(g, create_graph)
+                return (op.vjps[0](g, out, x.payload),)
+            if len(inputs) == 2:
+                x, y = inputs
+                for_x, for_y = op.vjps
+                if not isinstance(y, Value):
+                    return for_x(g, out, x.payload, y), None
+                if not isinstance(x, Value):
+                    return None, for_y(g, out, x, y.payload)
+                a, b = x.payload, y.payload
+                return for_x(g, out, a, b), for_y(g, out, a, b)
+        except (ArithmeticError, AttributeError):  # a plain number that is input of a neuron
+            pass
+        return super().contributions(g, create_graph)
 
     def retry(
         self,
@@ -198,9 +192,6 @@ class Value(Node, ValueMethods):
         return bool(self.payload)
 
 
-_UNSET = {"grad": 0, "written": 0, "label": "", "params": NO_PARAMS}
-
-
 def _number(x: Any) -> float:
     """`x` as a float; NumPy's scalars and arrays of one element become one."""
     if isinstance(x, (int, float)):
@@ -237,12 +228,7 @@ def _unary(op: Op) -> Callable[..., Any]:
             number = None
         if type(number) is not float or unusual:
             return Value.record(op, (x,))
-        made = _new(Value)
-        made.payload = number
-        made.op = op
-        made.inputs = (x,)
-        made.seq = tick()
-        return made
+        return _made(number, op, (x,))
 
     return method
 
@@ -257,14 +243,24 @@ def _binary(op: Op) -> Callable[..., Any]:
             number = None
         if type(number) is not float or unusual:
             return Value.record(op, (x, y))
-        made = _new(Value)
-        made.payload = number
-        made.op = op
-        made.inputs = (x, y)
-        made.seq = tick()
-        return made
+        return _made(number, op, (x, y))
 
     return method
+
+
+def _made(
+    number: float, op: Op, inputs: tuple[Any, ...], params: dict[str, Any] = NO_PARAMS
+) -> Value:
+    """A recorded Value."""
+    made = _new(Value)
+    made.payload = number
+    made.op = op
+    made.inputs = inputs
+    made.params = params
+    made.seq = tick()
+    made.written = made.grad = 0
+    made.label = ""
+    return made
 
 
 def _attach(op: Op) -> None:
@@ -313,7 +309,7 @@ class Neuron(Module):
     def __call__(self, x: Sequence[Any]) -> Value:
         if len(x) != len(self.w):
             raise ShapeError(f"Neuron: {len(x)} inputs for {len(self.w)} weights.")
-        act = weighted_sum((*self.w, *x, self.b))
+        act = Value.record(weighted_sum.op, (*self.w, *x, self.b))
         return act.relu() if self.nonlin else act
 
     def parameters(self) -> list[Value]:

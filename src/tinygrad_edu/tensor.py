@@ -2,8 +2,8 @@
 
 A Tensor is a node whose payload is an ndarray (or, while a step is traced, a traced array). What
 this file knows is how an array takes part: how an operation on it is recorded, how a gradient is
-made to fit it, when it may be written into. What it is to Python and NumPy is in array_node.py; the
-operations are rows in `ops/`, and the methods are attached from them below.
+made to fit it. What it is to Python and NumPy is in array_node.py, when it may be written into in
+in_place.py; the operations are rows in `ops/`, and the methods are attached from them below.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from numpy import ndarray
 
 from . import ops  # noqa: F401  (fills the table of rows)
 from .anomaly import check_forward, watching
-from .array_node import ArrayNode
 from .dtypes import SUPPORTED, as_array, require_floating, unsupported
 from .errors import CallError, DtypeError, GraphError, ShapeError
-from .graph import Node, Recorder, open_trace, propagate, recording, traces
+from .graph import Node, Recorder, open_trace, propagate, recording, silenced, traces
+from .in_place import WritableNode, in_place
 from .op import NO_PARAMS, OPS, Op, apply, on_arrays
 from .ops.reduction import sum as _sum
 from .ops.shape import astype, flatten, getitem, reshape, transpose
-from .writes import mark_handed_out, mark_replaced, mark_written, tick
+from .writes import mark_written, tick
 
 if TYPE_CHECKING:  # written by ops/surface.py: what the loop at the end of this file attaches
     from ._surface import TensorMethods
@@ -48,7 +48,7 @@ _PLAIN_NUMBERS = (
 USED, STALE = 1, 2
 
 
-class Tensor(ArrayNode, TensorMethods):
+class Tensor(WritableNode, TensorMethods):
     """An n-dimensional array that remembers how it was computed.
 
     `data`: anything that NumPy makes an array of. An ndarray of a supported dtype (float32,
@@ -59,7 +59,6 @@ class Tensor(ArrayNode, TensorMethods):
 
     __slots__ = ("params", "stash", "hooks", "requires_grad")
     __hash__ = object.__hash__
-    uses_kernels = True
 
     grad: Tensor | None
     if TYPE_CHECKING:  # attached by interop/
@@ -111,7 +110,7 @@ class Tensor(ArrayNode, TensorMethods):
         made.payload = out
         made.grad = made.hooks = None
         made.written = 0
-        if wanted and op.differentiable and recording():
+        if wanted and op.differentiable and (not silenced or recording()):
             made.op, made.inputs, made.params, made.stash = op, inputs, params, stash
             made.requires_grad = True
             made.seq = tick()
@@ -124,13 +123,6 @@ class Tensor(ArrayNode, TensorMethods):
         if watching:
             check_forward(made, op, inputs)
         return made
-
-    def memory(self) -> Any:
-        """The array that owns the memory; a view has it as its base."""
-        owner = self.payload
-        while type(owner) is ndarray and owner.base is not None and isinstance(owner.base, ndarray):
-            owner = owner.base
-        return owner
 
     def conform(self, contribution: Any, node: Node) -> Any:
         """The vjp's result as a gradient of this tensor: summed over what was broadcast, in this
@@ -172,10 +164,9 @@ class Tensor(ArrayNode, TensorMethods):
             found = propagate(self, g, create_graph=create_graph, retain_graph=retain_graph)
         if traces and (trace := open_trace()) is not None:
             trace.touch(found, cleared=False)
-        owned: set[int] = {id(g)}
+        taken = {id(g)}
         for leaf, grad in found.items():
-            assert isinstance(leaf, Tensor)
-            leaf._accumulate(grad, owned)
+            leaf._accumulate(grad, taken)
 
     def _upstream(self, gradient: Any, create_graph: bool) -> Any:
         if not self.requires_grad:
@@ -221,30 +212,29 @@ class Tensor(ArrayNode, TensorMethods):
             else Tensor._of(given)
         )
 
-    def _accumulate(self, g: Any, owned: set[int]) -> None:
+    def _accumulate(self, g: Any, taken: set[int]) -> None:
         """Add a finished gradient to `.grad`. A vjp may pass on the very array it was given, or a
         view; what is kept must be nobody else's, since optimizers and the next backward write into
-        it."""
+        it. `taken`: the ids of arrays that somebody has."""
         held = self.grad
-        if isinstance(g, Tensor):
-            g = (
-                g if g.op is not None else g * 1.0
-            )  # a leaf may be the caller's own, or another leaf's gradient too
+        if isinstance(g, Recorder):
+            if not isinstance(g, Tensor):
+                g = Tensor._of(g)
+            elif g.op is None:  # a leaf may be the caller's own, or another leaf's gradient too
+                g = g * 1.0
             self.grad = g if held is None else held + g
-        elif not isinstance(g, ndarray):
-            self.grad = Tensor._of(g) if held is None else Tensor._of(held.payload + g)
         elif held is None:
-            if g.base is not None or id(g) in owned or not g.flags.writeable:
-                g = g.copy()
-            owned.add(id(g))
-            self.grad = Tensor._of(g)
-        elif held.op is None and isinstance(held.payload, ndarray) and held.payload.flags.writeable:
+            if type(g) is not ndarray or g.base is not None or id(g) in taken:
+                g = _own(g)  # (the sum of arrays without axes is a NumPy scalar)
+            taken.add(id(g))
+            self.grad = _leaf(_new(Tensor), g)
+        elif held.op is None and type(held.payload) is ndarray and held.payload.flags.writeable:
             if held.stash is USED:  # zeros count as cleared
                 held.stash = STALE if held.payload.any() else None
             held.payload += g
             mark_written(held)
         else:
-            self.grad = Tensor._of(held.payload + g)
+            self.grad = Tensor._of(np.asarray(held.payload + g))
 
     def register_hook(self, hook: Callable[..., Any]) -> Callable[[], None]:
         """Call `hook(gradient)` with this tensor's whole gradient, a Tensor, in each backward; what
@@ -256,11 +246,11 @@ class Tensor(ArrayNode, TensorMethods):
                 code="no-gradient-arrives",
             )
 
-        def call(g: Any) -> Any:
-            changed = hook(g if isinstance(g, Tensor) else Tensor._of(g))
-            if changed is None or isinstance(g, Tensor):
-                return changed
-            return self._upstream(changed, False)
+        def call(g: Any) -> Any:  # the hook may keep what it gets, and what it returns
+            if isinstance(g, Tensor):
+                return hook(g)
+            changed = hook(Tensor._of(_own(g)))
+            return None if changed is None else _own(self._upstream(changed, False))
 
         self.hooks = [*(self.hooks or ()), call]
 
@@ -277,33 +267,6 @@ class Tensor(ArrayNode, TensorMethods):
         return made
 
     # ---------------------------------------------------------------------------------- as an array
-
-    @property
-    def data(self) -> ndarray:
-        """The ndarray itself. Assigning replaces the numbers (same shape and dtype); a backward
-        that still needs the old ones will refuse, as it will when they were written over by
-        `t.data[...] = ...` or the like between the forward and it (see writes.py)."""
-        if traces:
-            self._stay_traced("data", "Use operations of tinygrad_edu on the tensor itself.")
-        if self.requires_grad and isinstance(self.payload, ndarray):
-            mark_handed_out(self)
-        return self.payload
-
-    @data.setter
-    def data(self, value: Any) -> None:
-        if traces:
-            self._stay_traced("data", "Write into it: with tg.no_grad(): t -= ...")
-        value = value.payload if isinstance(value, Tensor) else np.asarray(value)
-        if value.shape != self.shape:
-            raise ShapeError(
-                f"data: cannot put an array of shape {value.shape} into a tensor of shape "
-                f"{self.shape}."
-            )
-        if value is self.payload:  # t.data -= ...
-            mark_written(self)
-        else:
-            self.payload = np.asarray(value, dtype=self.dtype)
-            mark_replaced(self)
 
     @property
     def T(self) -> Tensor:
@@ -324,41 +287,6 @@ class Tensor(ArrayNode, TensorMethods):
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._writable("assignment into")
-        if isinstance(value, Tensor):
-            if value.requires_grad and recording():
-                raise GraphError(
-                    "assignment of a tensor that requires grad cannot be recorded: its graph would "
-                    "be lost. Build the new tensor with tg.stack, tg.concatenate or tg.where, or "
-                    "assign value.detach().",
-                    code="in-place-on-recorded",
-                )
-            value = value.payload
-        if traces:
-            self._stay_traced("t[...] = ", "Build a new one: tg.where, tg.concatenate, tg.stack.")
-        self.payload[key] = value
-        mark_written(self)
-
-    def _writable(self, what: str) -> None:
-        """Refuse to write into a tensor that requires grad while operations are recorded. Under
-        no_grad() it is how parameters are set; a backward that needs the old numbers refuses."""
-        if self.requires_grad and recording():
-            raise GraphError(
-                f"{what} a tensor that requires grad cannot be recorded. Build a new one instead "
-                "(x = x + 1, tg.where, tg.concatenate), or, to set a parameter, write into it "
-                "under no_grad() before the forward.",
-                code="in-place-on-recorded",
-            )
-
-    def _assign(self, result: Tensor) -> None:
-        """Write the numbers of `result`, of this shape, into the memory of this leaf."""
-        if isinstance(result.payload, Recorder):
-            result.payload.write_into(self)
-        else:
-            self.payload[...] = result.payload
-        mark_written(self)
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor:
         if self.op is not None:
@@ -384,6 +312,11 @@ def _leaf(made: Tensor, payload: Any) -> Tensor:
     made.seq = made.written = 0
     made.requires_grad = False
     return made
+
+
+def _own(g: Any) -> Any:
+    """A gradient's numbers in memory that nobody else has, unless it is traced."""
+    return g if isinstance(g, Recorder) else np.array(g, order="C")
 
 
 def _unpack(given: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -440,28 +373,8 @@ def _outside(op: Op, inputs: tuple) -> str | None:
     return None
 
 
-def _in_place(operator: Callable) -> Callable:
-    """`t += x` and its like: a new tensor under the old name, as for numbers. Only a parameter is
-    written into, and only under no_grad(): under another identity its optimizer would not know
-    it."""
-
-    def assign(self: Tensor, other: Any) -> Tensor:
-        if not self.requires_grad or self.op is not None:
-            return operator(self, other)
-        self._writable("t += ..., t -= ... and their like on")
-        result = operator(self, other)
-        if result.shape != self.shape:
-            raise ShapeError(
-                f"in place: the result has shape {result.shape}, and the parameter {self.shape}."
-            )
-        self._assign(result)
-        return self
-
-    return assign
-
-
 for _op in OPS.values():
     if _op.method:
         setattr(Tensor, _op.name, _op.function)
     if _op.dunder in ("add", "sub", "mul", "truediv", "pow", "matmul"):
-        setattr(Tensor, f"__i{_op.dunder}__", _in_place(getattr(Tensor, f"__{_op.dunder}__")))
+        setattr(Tensor, f"__i{_op.dunder}__", in_place(getattr(Tensor, f"__{_op.dunder}__")))

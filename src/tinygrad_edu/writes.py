@@ -29,31 +29,37 @@ class Writes:
     written into, `handed_out` {id: [weak reference, time, hash]} of the nodes whose array a user
     may write into."""
 
-    latest = 0
-    memory: dict[int, list] = {}
-    handed_out: dict[int, list] = {}
+    __slots__ = ("latest", "memory", "handed_out")
+
+    def __init__(self) -> None:
+        self.latest = 0
+        self.memory: dict[int, list] = {}
+        self.handed_out: dict[int, list] = {}
+
+
+writes = Writes()
 
 
 def mark_replaced(node: Node) -> None:
     """Note that `node` was given another payload; the old one lives on unchanged."""
-    node.written = Writes.latest = tick()
+    node.written = writes.latest = tick()
 
 
 def mark_written(*nodes: Node) -> None:
     """Note that the payloads of `nodes` were changed in place (by an optimizer, an assignment, a
     load). The note is on the memory, which views and detached nodes share."""
-    now = Writes.latest = tick()
+    now = writes.latest = tick()
     for node in nodes:
-        _note(Writes.memory, node.memory())[1] = now
+        _note(writes.memory, node.memory())[1] = now
 
 
 def marker(nodes: Iterable[Node]) -> Callable[[], None]:
     """mark_written(*nodes), made ready: for nodes that are written again and again, as long as
     their memory lives."""
-    notes = [_note(Writes.memory, node.memory()) for node in nodes]
+    notes = [_note(writes.memory, node.memory()) for node in nodes]
 
     def mark() -> None:
-        now = Writes.latest = tick()
+        now = writes.latest = tick()
         for note in notes:
             note[1] = now
 
@@ -63,8 +69,8 @@ def marker(nodes: Iterable[Node]) -> Callable[[], None]:
 def mark_handed_out(node: Node) -> None:
     """Note that a user has the array of `node` from now on, and what it holds."""
     node.written = last_written(node)
-    _note(Writes.handed_out, node)[1:] = tick(), hash(node.payload.tobytes())
-    Writes.latest = tick()
+    _note(writes.handed_out, node)[1:] = tick(), hash(node.payload.tobytes())
+    writes.latest = tick()
 
 
 def last_written(node: Node) -> int:
@@ -72,10 +78,10 @@ def last_written(node: Node) -> int:
     which they were."""
     latest = node.written
     owner = node.memory()
-    note = Writes.memory.get(id(owner))
+    note = writes.memory.get(id(owner))
     if note is not None and note[0]() is owner:
         latest = max(latest, note[1])
-    note = Writes.handed_out.get(id(node))
+    note = writes.handed_out.get(id(node))
     if note is not None and note[0]() is node and hash(node.payload.tobytes()) != note[2]:
         latest = max(latest, note[1])
     return latest

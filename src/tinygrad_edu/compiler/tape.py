@@ -180,9 +180,10 @@ class Tape:
 
     def pull(
         self, places: ndarray, seeds: dict[int, float], inputs: tuple[Node, ...]
-    ) -> list[tuple[Node, float]]:
-        """(input, its gradient) for those of `inputs`, the arguments and parameters of a call, that
-        `seeds`, {result: its gradient}, reach. `places` is what the forward of the call left."""
+    ) -> list[float | None]:
+        """The gradient of each of `inputs`, the arguments and parameters of a call, or None where
+        `seeds`, {result: its gradient}, do not reach it. `places` is what the forward of the call
+        left."""
         which = tuple(sorted(seeds))
         pullback = self.pullbacks.get(which)
         if pullback is None:
@@ -192,9 +193,11 @@ class Tape:
         work[:first] = places
         work[first:last] = [seeds[k] for k in which]
         kernels.run(work, pullback.code)
-        found = list(zip(inputs, work[last : last + len(inputs)].tolist()))
-        every = len(pullback.reached) == len(inputs)
-        return found if every else [found[k] for k in pullback.reached]
+        found: list[float | None] = work[last : last + len(inputs)].tolist()
+        if len(pullback.reached) < len(inputs):
+            reached = set(pullback.reached)
+            found = [g if k in reached else None for k, g in enumerate(found)]
+        return found
 
     def _pullback(self, which: tuple[int, ...]) -> Pullback:
         """The backward from the results `which`: as `propagate`, latest node first, but into places
@@ -212,7 +215,11 @@ class Tape:
                 continue
             writer.begin_node()
             passed = []
-            for source, contribution in nodes[k].contributions(Slot(writer, totals[k]), False):
+            node: Any = nodes[k]
+            contributions = node.contributions(Slot(writer, totals[k]), False)
+            for source, contribution in zip(node.inputs, contributions):
+                if contribution is None:
+                    continue
                 o = operand[id(source)]
                 if o not in totals:
                     totals[o] = writer.total()

@@ -47,16 +47,18 @@ class Run(Node):
 
     def contributions(
         self, g: Seeds, create_graph: bool, wanted: set[Node] | None = None
-    ) -> Sequence[tuple[Node, Any]]:
+    ) -> Sequence[Any]:
         """As `Node.contributions`: by the tape, or, where the gradients are to be differentiated,
         by running the function on Values."""
         inputs: Any = self.inputs
         if create_graph:
             found = self._again(g)
-            passed = [(x, found[x]) for x in dict.fromkeys(inputs) if x in found]
+            passed = [found.pop(x, None) for x in inputs]  # once, if it stands there twice
         else:
             passed = self.tape.pull(self.payload, g, inputs)
-        return passed if wanted is None else [pair for pair in passed if pair[0] in wanted]
+        if wanted is None:
+            return passed
+        return [gradient if x in wanted else None for x, gradient in zip(inputs, passed)]
 
     def _again(self, g: Seeds) -> dict[Node, Any]:
         """{input: its gradient, a Value}, of the function run eagerly on what this call had."""

@@ -79,7 +79,8 @@ def conv2d(formula: Callable, look: Callable) -> Callable:
     def vjp(g: Any, out: Any, values: Sequence, params: dict, needs: Sequence, stash: Any) -> Any:
         """The gradients of images, weight and bias in one call, each only where it is wanted."""
         x, weight, bias = values
-        if not kernel_of(_grad, x, weight, out) or not like(g, out):
+        biased = () if bias is None else (bias,)
+        if not kernel_of(_grad, x, weight, *biased, out) or not like(g, out):
             return NotImplemented
         how = (params["stride"], params["padding"], params["dilation"], params["groups"])
         found = geometry("conv2d", x.shape, weight.shape, *how)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy import empty, ndarray
 
 from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
-from . import reduction as along, reference
+from . import reduction as along
+from . import reference
 from .library import at, c_functions, check, ready
 
 REDUCTIONS = ("mean", "sum", "none")

@@ -228,6 +228,8 @@ def _linear_vjp(
     if type(x) is not ndarray or type(weight) is not ndarray or not like(g, out):
         return NotImplemented
     dtype = x.dtype
+    if bias is not None and bias.dtype != dtype:
+        return NotImplemented
     code = ACTIVATION_CODES[params["activation"]]
     layer = _layer(code, dtype, x.shape, weight.dtype, weight.shape)
     if layer is None or layer[0] != g.shape or g.dtype != dtype:

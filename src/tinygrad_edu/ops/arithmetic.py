@@ -8,6 +8,7 @@ row, under `kinks`.
 import builtins
 import math
 import operator
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,7 @@ def _weighted_sum(*inputs):
 def _weighted_sum_vjp(g, _out, *inputs):
     """d(b + w_1 x_1 + ... + w_n x_n): x for the weights, w for the inputs, 1 for the bias."""
     n = len(inputs) // 2
-    return (*(g * x for x in inputs[n:2 * n]), *(g * w for w in inputs[:n]), g)
+    return *map(operator.mul, repeat(g), inputs[n:2 * n] + inputs[:n]), g
 
 
 weighted_sum = variadic(

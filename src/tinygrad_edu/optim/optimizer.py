@@ -118,29 +118,30 @@ class Optimizer:
             trace.step(self)
             return
         ages, params = self._age, self.params
-        ripe: dict[int, dict[int, Tensor]] = {}  # age -> the gradients by place
+        ripe: dict[int, list[int]] = {}  # age -> the places of those that have a gradient
         stale = False
         for i, p in enumerate(params):
             g = p.grad
-            if g is not None:
-                if (
-                    not isinstance(g, Tensor)
-                    or g.payload.shape != p.payload.shape
-                    or g.payload.dtype.kind != "f"
-                ):
-                    self._refuse(p)
-                stale = stale or g.stash is STALE
-                ripe.setdefault(ages[i], {})[i] = g
+            if g is None:
+                continue
+            if (
+                not isinstance(g, Tensor)
+                or g.payload.shape != p.payload.shape
+                or g.payload.dtype.kind != "f"
+            ):
+                self._refuse(p)
+            if g.stash is STALE:
+                stale = True
+            ripe.setdefault(ages[i], []).append(i)
         if stale and not self._warned:
             self._warned = True
             self._warn_of_stale_gradients()
-        for age, due in ripe.items():
-            chosen = list(due)
+        for age, chosen in ripe.items():
             stepped = [params[i] for i in chosen]
-            weights = [p.payload for p in stepped]
-            self._update(chosen, weights, [g.payload for g in due.values()], age)
+            grads: list[Any] = [p.grad for p in stepped]
+            self._update(chosen, [p.payload for p in stepped], [g.payload for g in grads], age)
             mark_written(*stepped)
-            for i, g in due.items():
+            for i, g in zip(chosen, grads):
                 ages[i] = age + 1
                 if g.op is None:
                     g.stash = USED
@@ -183,9 +184,10 @@ class Optimizer:
         start: float = 0.0,
     ) -> list[np.ndarray]:
         """The state arrays of the chosen parameters, filled with `start` at first."""
-        for i, w in zip(chosen, weights):
-            if i not in store:
-                store[i] = np.full(w.shape, start, w.dtype)
+        if len(store) < len(self.params):
+            for i, w in zip(chosen, weights):
+                if i not in store:
+                    store[i] = np.full(w.shape, start, w.dtype)
         return [store[i] for i in chosen]
 
     # ---------------------------------------------------------------------------------------- state
