@@ -10,6 +10,10 @@
  *            1 │ 1 1 1 1 │ ...             └ a block                    added to where it was seen
  *              └───────────────┘
  *
+ * Most of it is done without columns, from the images themselves: forward and to x with stride 1
+ * (conv-direct-inl.h, conv-mirror-inl.h), to w where the out channels fill vectors
+ * (conv-weights-inl.h). This file has the rest.
+ *
  * The columns are kh kw times as large as the image, so they never exist as a whole: a block of
  * them, small enough for the L2 cache, is written, multiplied and forgotten. Each number of a block
  * is written for O multiply-adds, which is what keeps a convolution with few out channels below the
@@ -42,10 +46,14 @@ struct NAME(conv) {
     size_t phase, pitch, plane; /* of a laid image: columns of one remainder, row, channel */
     size_t rows, cols, blocks;  /* of places in a block */
     size_t ld;                  /* from one row of a block to the next */
-    T *y, *dx, *parts;          /* results; those that are not wanted are NULL */
+    T *y, *dx, *dw, *db, *parts; /* results; those that are not wanted are NULL */
     const T *x, *w, *g, *act_y; /* w: with the bias as last column where a cell shows 1 */
     size_t part_images, part_size;
-    int act;
+    /* Of conv-weights-inl.h: a row of dz transposed, or 0 if columns are used; rows of places in a
+     * block; the offsets of cells, and of the places in a block. */
+    size_t across, block_rows;
+    const size_t *cell, *place;
+    int act, through; /* act: of y; through: g's way to x, the activation whose y is act_y */
     int status;
 };
 
@@ -67,9 +75,9 @@ WORD size_t NAME(whole_vectors)(size_t n)
     return (n + LANES - 1) / LANES * LANES;
 }
 
-/* Everything that follows from the sizes. A laid row holds the whole vectors of a row of places, so
- * that add_columns never loads what it has just stored a part of: the processor would wait for it,
- * and the gradient of narrow images took twice the time. */
+/* Everything that follows from the sizes. If columns will be added to it, a laid row holds the
+ * whole vectors of a row of places, so that add_columns never loads what it has just stored a part
+ * of: the processor would wait for it, and the gradient of narrow images took twice the time. */
 static void NAME(plan_conv)(struct NAME(conv) *v, size_t images, size_t channels, size_t out,
                             size_t groups, int with_bias)
 {
@@ -82,8 +90,10 @@ static void NAME(plan_conv)(struct NAME(conv) *v, size_t images, size_t channels
     v->cells = v->channels * w->kernel[0] * w->kernel[1];
     v->depth = v->cells + (with_bias != 0);
     v->places = w->out[0] * w->out[1];
-    v->phase = tg_max(NAME(ratio_up)(w->size[1] + 2 * w->padding[1], w->stride[1]),
-                      NAME(whole_vectors)(w->out[1]));
+    v->phase = NAME(ratio_up)(w->size[1] + 2 * w->padding[1], w->stride[1]);
+    if (v->dx) {
+        v->phase = tg_max(v->phase, NAME(whole_vectors)(w->out[1]));
+    }
     v->pitch = v->phase * w->stride[1];
     v->plane = v->pitch * (w->size[0] + 2 * w->padding[0]);
     size_t most = tg_max(BLOCK / (v->depth + 1), NR);
@@ -215,6 +225,46 @@ static void NAME(unlay)(const struct NAME(conv) *v, T *x, const T *image)
 
 /* ---- Tasks ----------------------------------------------------------------------------------- */
 
+/* dz = g act'(y), n numbers. */
+static void NAME(before_activation)(T *dz, const T *g, const T *y, size_t n, int act)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        V slope = NAME(through_activation)(NAME(load_upto)(g + i, n - i),
+                                           NAME(load_upto)(y + i, n - i), act);
+        NAME(store_upto)(dz + i, slope, n - i);
+    }
+}
+
+/* `units` pieces of work, shared among the threads; one after the other, each by all threads, when
+ * there are too few. */
+static void NAME(share_units)(size_t units, size_t unit_work, tg_task task, void *context)
+{
+    if (units < (size_t)tg_get_num_threads()) {
+        task(context, 0, units);
+    } else {
+        tg_parallel_for(units, NAME(ratio_up)(GRAIN, tg_max(1, unit_work)), task, context);
+    }
+}
+
+/* Where each cell looks in a laid image, for the window's first place. */
+static void NAME(list_cells)(const struct NAME(conv) *v, size_t *offset)
+{
+    const struct tg_window *w = &v->window;
+    for (size_t c = 0; c < v->channels; c++) {
+        for (size_t i = 0; i < w->kernel[0]; i++) {
+            for (size_t j = 0; j < w->kernel[1]; j++) {
+                size_t across = j * w->dilation[1];
+                *offset++ = c * v->plane + i * w->dilation[0] * v->pitch +
+                            across % w->stride[1] * v->phase + across / w->stride[1];
+            }
+        }
+    }
+}
+
+#include "conv-direct-inl.h"
+#include "conv-mirror-inl.h"
+#include "conv-weights-inl.h"
+
 static int NAME(make_room)(const struct NAME(conv) *v, struct NAME(conv_room) *room)
 {
     size_t image = NAME(whole_vectors)(v->channels * v->plane + LANES);
@@ -275,18 +325,16 @@ static void NAME(conv_task)(void *context, size_t begin, size_t end)
     tg_note(&v->status, status);
 }
 
-/* Add to a part of dw what group j of the images, with the gradient dz, contributes. */
+/* Add to a part of dw what the laid image, with the gradient dz, contributes. */
 static int NAME(grad_to_weight)(const struct NAME(conv) *v, const struct NAME(conv_room) *room,
-                                size_t j, const T *dz, T *part, int accumulate)
+                                const T *dz, T *part)
 {
     int status = TG_OK;
-    NAME(lay)(v, room->image, v->x + j * v->channels * v->window.size[0] * v->window.size[1]);
     for (size_t i = 0; i < v->blocks && status == TG_OK; i++) {
         struct NAME(block) b = NAME(block)(v, room, i);
         NAME(over_channels)(&b, NAME(write_columns));
         status = NAME(gemm)(part, dz + b.first, b.columns, v->out, v->depth, b.count, v->depth,
-                            v->places, v->ld,
-                            TG_TRANS_B | (accumulate || i > 0 ? TG_ACCUMULATE : 0));
+                            v->places, v->ld, TG_TRANS_B | TG_ACCUMULATE);
     }
     return status;
 }
@@ -308,16 +356,6 @@ static int NAME(grad_to_image)(const struct NAME(conv) *v, const struct NAME(con
     return status;
 }
 
-/* dz = g act'(y), n numbers. */
-static void NAME(before_activation)(T *dz, const T *g, const T *y, size_t n, int act)
-{
-    for (size_t i = 0; i < n; i += LANES) {
-        V slope = NAME(through_activation)(NAME(load_upto)(g + i, n - i),
-                                           NAME(load_upto)(y + i, n - i), act);
-        NAME(store_upto)(dz + i, slope, n - i);
-    }
-}
-
 /* The gradients of parts [begin, end) of the images. */
 static void NAME(conv_grad_task)(void *context, size_t begin, size_t end)
 {
@@ -334,25 +372,17 @@ static void NAME(conv_grad_task)(void *context, size_t begin, size_t end)
             dz = room.dz;
         }
         if (v->parts) {
-            T *part = v->parts + j / per_part * v->part_size + j % v->groups * v->out * v->depth;
-            status = NAME(grad_to_weight)(v, &room, j, dz, part, j % per_part >= v->groups);
+            T *part = v->parts + (j / per_part * v->groups + j % v->groups) * v->part_size;
+            const size_t *pixels = v->window.size;
+            NAME(lay)(v, room.image, v->x + j * v->channels * pixels[0] * pixels[1]);
+            status = v->across ? NAME(direct_to_weight)(v, room.image, dz, part)
+                               : NAME(grad_to_weight)(v, &room, dz, part);
         }
         if (v->dx && status == TG_OK) {
             status = NAME(grad_to_image)(v, &room, j, dz);
         }
     }
     tg_note(&v->status, status);
-}
-
-/* `units` pieces of work, shared among the threads; one after the other, each by all threads, when
- * there are too few. */
-static void NAME(share_units)(size_t units, size_t unit_work, tg_task task, struct NAME(conv) *v)
-{
-    if (units < (size_t)tg_get_num_threads()) {
-        task(v, 0, units);
-    } else {
-        tg_parallel_for(units, NAME(ratio_up)(GRAIN, tg_max(1, unit_work)), task, v);
-    }
 }
 
 /* ---- The kernels ----------------------------------------------------------------------------- */
@@ -374,58 +404,108 @@ static int NAME(conv2d)(T *y, const T *x, const T *w, const T *bias,
 {
     struct NAME(conv) v = {.window = *window, .y = y, .x = x, .w = w, .act = act};
     NAME(plan_conv)(&v, images, channels, out, groups, bias != NULL);
+    size_t work = v.out * v.depth * v.places;
+    if (NAME(is_direct)(&v)) {
+        struct NAME(direct) d = NAME(direct)(&v);
+        NAME(pack_direct)(&d, bias);
+        if (d.status == TG_OK) {
+            NAME(share_units)(images * groups, work, NAME(direct_groups), &d);
+        }
+        return d.status;
+    }
     if (bias) {
         v.w = NAME(weights_and_bias)(w, bias, out, v.cells);
         if (v.w == NULL) {
             return TG_ENOMEM;
         }
     }
-    NAME(share_units)(images * groups, v.out * v.depth * v.places, NAME(conv_task), &v);
+    NAME(share_units)(images * groups, work, NAME(conv_task), &v);
     return v.status;
 }
 
-struct NAME(sum_of_parts) {
-    T *dw, *db;
-    const T *parts;
-    size_t count, size, cells, depth;
-};
+WORD T NAME(sum_of_parts)(const T *from, size_t step, size_t count)
+{
+    T sum = 0;
+    for (size_t p = 0; p < count; p++) {
+        sum += from[p * step];
+    }
+    return sum;
+}
 
 /* dw and db of out channels [begin, end): the parts added in order. */
 static void NAME(add_parts)(void *context, size_t begin, size_t end)
 {
-    const struct NAME(sum_of_parts) *s = context;
+    const struct NAME(conv) *v = context;
+    size_t parts = NAME(ratio_up)(v->images, v->part_images);
+    size_t step = v->groups * v->part_size;
     for (size_t o = begin; o < end; o++) {
-        const T *row = s->parts + o * s->depth;
-        for (size_t i = 0; i < s->cells; i += LANES) {
-            V sum = vzero();
-            for (size_t p = 0; p < s->count; p++) {
-                sum = sum + NAME(load_upto)(row + p * s->size + i, s->cells - i);
-            }
-            NAME(store_upto)(s->dw + o * s->cells + i, sum, s->cells - i);
+        const T *from = v->parts + o / v->out * v->part_size;
+        const T *row = from + o % v->out * v->depth;
+        size_t apart = 1;
+        size_t last = v->cells;
+        if (v->across) {
+            row = from + o % v->out;
+            apart = v->across;
+            last = NAME(ratio_up)(v->cells, ROWS) * ROWS;
         }
-        T sum = 0;
-        for (size_t p = 0; s->db && p < s->count; p++) {
-            sum += row[p * s->size + s->cells];
+        for (size_t i = 0; i < v->cells; i++) {
+            v->dw[o * v->cells + i] = NAME(sum_of_parts)(row + i * apart, step, parts);
         }
-        if (s->db) {
-            s->db[o] = sum;
+        if (v->db) {
+            v->db[o] = NAME(sum_of_parts)(row + last * apart, step, parts);
         }
     }
+}
+
+/* Clear the parts of dw, and list what the direct way to them needs; returns how many there are, 0
+ * when memory is out. */
+static size_t NAME(plan_parts)(struct NAME(conv) *v)
+{
+    const struct tg_window *w = &v->window;
+    v->across = NAME(direct_across)(v->out);
+    v->part_size = v->across ? NAME(direct_part)(v) : v->out * v->depth;
+    v->block_rows = tg_max(1, DZ_BLOCK / (w->out[1] * tg_max(1, v->across)));
+    v->block_rows = tg_min(w->out[0], v->block_rows);
+    size_t places = v->block_rows * w->out[1];
+    size_t size = v->groups * v->part_size;
+    size_t parts = tg_max(1, tg_min(tg_min(PARTS, v->images), PARTS_ROOM / size));
+    size_t listed = NAME(ratio_up)(v->cells + places, 8) * 8; /* whole cache lines */
+    size_t *cell = tg_scratch_of(TG_OF_KERNEL, listed * sizeof(size_t) + parts * size * sizeof(T));
+    if (cell == NULL) {
+        return 0;
+    }
+    v->parts = (T *)(void *)(cell + listed);
+    memset(v->parts, 0, parts * size * sizeof(T));
+    size_t *place = cell + v->cells;
+    NAME(list_cells)(v, cell);
+    for (size_t p = 0; p < places; p++) {
+        place[p] = p / w->out[1] * w->stride[0] * v->pitch + p % w->out[1];
+    }
+    v->cell = cell;
+    v->place = place;
+    return parts;
 }
 
 static int NAME(conv2d_grad)(T *dx, T *dw, T *db, const T *g, const T *y, const T *x, const T *w,
                              const struct tg_window *window, size_t images, size_t channels,
                              size_t out, size_t groups, int act)
 {
-    struct NAME(conv) v = {.window = *window, .dx = dx, .x = x, .w = w, .g = g, .act_y = y};
+    struct NAME(conv) v = {.window = *window, .dx = dx, .dw = dw, .db = db, .x = x, .w = w};
+    v.g = g;
+    v.act_y = y;
     v.act = act;
     NAME(plan_conv)(&v, images, channels, out, groups, db != NULL);
+    if (dx && NAME(mirrored)(&v)) {
+        v.dx = NULL;
+        NAME(plan_conv)(&v, images, channels, out, groups, db != NULL);
+    }
+    if (!v.dx && !dw) {
+        return v.status;
+    }
     size_t parts = tg_max(1, images);
-    v.part_size = out * v.depth;
     if (dw) {
-        parts = tg_max(1, tg_min(tg_min(PARTS, images), PARTS_ROOM / v.part_size));
-        v.parts = tg_scratch_of(TG_OF_KERNEL, parts * v.part_size * sizeof(T));
-        if (v.parts == NULL) {
+        parts = NAME(plan_parts)(&v);
+        if (parts == 0) {
             return TG_ENOMEM;
         }
     }
@@ -434,12 +514,8 @@ static int NAME(conv2d_grad)(T *dx, T *dw, T *db, const T *g, const T *y, const 
     NAME(share_units)(parts, 2 * v.part_images * out * v.depth * v.places, NAME(conv_grad_task),
                       &v);
     if (dw && v.status == TG_OK) {
-        struct NAME(sum_of_parts) s = {.dw = dw, .db = db, .parts = v.parts, .count = parts};
-        s.size = v.part_size;
-        s.cells = v.cells;
-        s.depth = v.depth;
         size_t grain = NAME(ratio_up)(TG_GRAIN, tg_max(1, parts) * v.depth);
-        tg_parallel_for(out, grain, NAME(add_parts), &s);
+        tg_parallel_for(out, grain, NAME(add_parts), &v);
     }
     return v.status;
 }

@@ -63,6 +63,10 @@ WORD V NAME(reduce_exp)(V x, V *n, V *low)
     return r;
 }
 
+#ifdef TG_AVX512
+#include "math-lookup-inl.h" /* exp_scaled, vexp, vlog; for float vtanh */
+#else
+
 /* exp(x) * 2^k, small k. Overflow and underflow come from the last product alone, so x is cut where
  * the result is certainly infinite or 0. */
 WORD V NAME(exp_scaled)(V x, V k)
@@ -83,6 +87,8 @@ WORD V vexp(V x)
     V p = vfma(r * r, POLYNOMIAL(r, NAME(exp_table)), r);
     return vscale2(p + vset(1), n);
 }
+
+#endif
 
 /* (e^x - 1) * 2^k, but for the sign of 0. With m = 2^-n the result is 2^n ((1 - m + r) + tail),
  * where the inner sum is exact when it cancels, and nothing has been rounded before it. */
@@ -132,8 +138,10 @@ WORD V NAME(log_sum)(V k, V f, V df)
     return vfma(k, vset(LN2_HIGH), f - (half_square - tail));
 }
 
+#ifndef TG_AVX512
+
 /* What a logarithm returns outside (0, inf): log(0) = -inf, log(inf) = inf, otherwise NaN. */
-WORD V NAME(log_edges)(V x, V result)
+WORD V vlog_edges(V x, V result)
 {
     M positive = vgt(x, vzero());
     V outside = vselect(veq(x, vzero()), vset((T)-INFINITY), vset((T)NAN));
@@ -146,8 +154,10 @@ WORD V vlog(V x)
 {
     V k;
     V f = NAME(reduce_log)(x, &k);
-    return NAME(log_edges)(x, NAME(log_sum)(k, f, vzero()));
+    return vlog_edges(x, NAME(log_sum)(k, f, vzero()));
 }
+
+#endif
 
 /* log2(x) = k + log(1 + f) / ln 2. */
 WORD V vlog2(V x)
@@ -156,7 +166,7 @@ WORD V vlog2(V x)
     V f = NAME(reduce_log)(x, &k);
     V log_f = NAME(log_sum)(vzero(), f, vzero());
     V scaled = vfma(log_f, vset(LOG2E), log_f * vset(LOG2E_LOW));
-    return NAME(log_edges)(x, k + scaled);
+    return vlog_edges(x, k + scaled);
 }
 
 /* log10(x) = k log10(2) + log(1 + f) / ln 10. */
@@ -166,7 +176,7 @@ WORD V vlog10(V x)
     V f = NAME(reduce_log)(x, &k);
     V log_f = NAME(log_sum)(vzero(), f, vzero());
     V scaled = vfma(log_f, vset(LOG10E), vfma(k, vset(LOG10_2_LOW), log_f * vset(LOG10E_LOW)));
-    return NAME(log_edges)(x, vfma(k, vset(LOG10_2_HIGH), scaled));
+    return vlog_edges(x, vfma(k, vset(LOG10_2_HIGH), scaled));
 }
 
 /* log(1 + x). What rounding 1 + x loses is given back, relative to it; where 1 + x needs no
@@ -181,7 +191,7 @@ WORD V vlog1p(V x)
     M direct = veq(k, vzero());
     f = vselect(direct, x, f);
     V r = NAME(log_sum)(k, f, vselect(direct, vzero(), lost / u));
-    return vselect(vlt(vabs(x), vset(LEAST_NORMAL)), x, NAME(log_edges)(u, r));
+    return vselect(vlt(vabs(x), vset(LEAST_NORMAL)), x, vlog_edges(u, r));
 }
 
 /* log(1 + e) for e in [0, 1]: the same without the edges. */
@@ -213,6 +223,8 @@ WORD V vcosh(V x)
     return half_e + vset((T)0.25) / half_e;
 }
 
+#if !(defined(TG_AVX512) && defined(TG_F32))
+
 /* tanh(x) = 1 - 2 / (exp(2 |x|) + 1), or an odd polynomial below 5/8, where that cancels. */
 WORD V vtanh(V x)
 {
@@ -228,15 +240,16 @@ WORD V vtanh(V x)
     return vcopysign(vselect(vlt(a, vset((T)0.625)), small, large), x);
 }
 
+#endif
+
 /* 2^k / (1 + exp(-x)), as q = e / (1 + e) with e = exp(x) for x < 0: the exponential never
- * overflows. Below -log 3, where q < 1/4, the rounding of 1 + e would show; there
- * e - e q is the same, and closer. k <= 32, and 0 for x above TAIL_BEGINS; below, 1 + e is 1 with
- * the factor too. */
+ * overflows. Below -5/8 the rounding of 1 + e would show the more; there e - e q is the same, and
+ * closer. k <= 32, and 0 for x above TAIL_BEGINS; below, 1 + e is 1 with the factor too. */
 WORD V NAME(sigmoid_scaled)(V x, V k)
 {
     V e = NAME(exp_scaled)(-vabs(x), k);
     V q = vselect(vlt(x, vzero()), e, vset(1)) / (e + vset(1));
-    return vselect(vlt(x, vset((T)-1.0987)), vfma(-e, q, e), q);
+    return vselect(vlt(x, vset((T)-0.625)), vfma(-e, q, e), q);
 }
 
 /* 1 / (1 + exp(-x)). */

@@ -36,10 +36,15 @@ WORD int NAME(halves)(const struct tg_window *w)
     return w->kernel[1] == 2 && w->stride[1] == 2 && w->padding[1] == 0;
 }
 
-/* Whether each row is shown exactly once. */
-WORD int NAME(tiles_rows)(const struct tg_window *w)
+WORD int NAME(halves_rows)(const struct tg_window *w)
 {
-    return w->kernel[0] == w->stride[0] && w->padding[0] == 0 && w->size[0] % w->kernel[0] == 0;
+    return w->kernel[0] == 2 && w->stride[0] == 2 && w->padding[0] == 0;
+}
+
+/* Whether each number is shown exactly once, by a window of 2 x 2. */
+WORD int NAME(tiles_by_four)(const struct tg_window *w)
+{
+    return NAME(halves)(w) && NAME(halves_rows)(w) && w->size[0] % 2 == 0 && w->size[1] % 2 == 0;
 }
 
 /* How many numbers a mean is over, when the window shows so many. */
@@ -54,39 +59,45 @@ WORD int NAME(is_larger)(T a, T b)
     return (a > b) | ((a != a) & (b == b));
 }
 
+/* The lanes of a larger than those of b, a NaN being larger than any number. */
+WORD M NAME(larger)(V a, V b)
+{
+    return vor(vgt(a, b), vand(vnot(veq(a, a)), veq(b, b)));
+}
+
+#include "pool-pairs-inl.h"
+
 /* ---- Forward --------------------------------------------------------------------------------- */
 
-/* line (width) = the rows of x joined: the largest of each column, or the sum. */
-WORD void NAME(join_rows)(T *line, const T *x, size_t rows, size_t width, const int largest)
+/* a and b joined: the larger, or their sum. */
+WORD V NAME(joined)(V a, V b, const int largest)
+{
+    if (largest) {
+        return NAME(greater)(b, a);
+    }
+    return a + b;
+}
+
+/* line (width) = the rows of x joined. */
+WORD void NAME(join_rows)(T *line, const T *x, const T *x_end, size_t rows, size_t width,
+                          const int largest)
 {
     for (size_t j = 0; j < width; j += LANES) {
         size_t n = width - j;
-        V joined = NAME(load_upto)(x + j, n);
+        V joined = NAME(load_before)(x + j, n, x_end);
         for (size_t i = 1; i < rows; i++) {
-            V row = NAME(load_upto)(x + i * width + j, n);
-            if (largest) {
-                joined = NAME(greater)(joined, row);
-            } else {
-                joined = joined + row;
-            }
+            V row = NAME(load_before)(x + i * width + j, n, x_end);
+            joined = NAME(joined)(joined, row, largest);
         }
         vstore(line + j, joined);
     }
 }
 
+/* y = the numbers of a line joined that each window shows. */
 WORD void NAME(join_columns)(const struct NAME(pool) *p, T *y, const T *line, size_t rows,
                              const int largest)
 {
     const struct tg_window *w = &p->window;
-    if (NAME(halves)(w)) {
-        T count = NAME(shared_by)(p, rows, 2);
-        for (size_t j = 0; j < w->out[1]; j++) {
-            T a = line[2 * j];
-            T b = line[2 * j + 1];
-            y[j] = largest ? (NAME(is_larger)(b, a) ? b : a) : (a + b) / count;
-        }
-        return;
-    }
     for (size_t j = 0; j < w->out[1]; j++) {
         struct NAME(span) s = NAME(shown)(w, 1, j);
         T joined = line[s.begin];
@@ -98,20 +109,59 @@ WORD void NAME(join_columns)(const struct NAME(pool) *p, T *y, const T *line, si
     }
 }
 
+/* Both steps at once for windows of two columns that move by two. */
+WORD void NAME(join_pairs)(const struct NAME(pool) *p, T *y, const T *y_end, const T *x,
+                           const T *x_end, size_t rows, const int largest)
+{
+    size_t width = p->window.size[1];
+    size_t count = p->window.out[1];
+    V shared_by = vset(NAME(shared_by)(p, rows, 2));
+    for (size_t j = 0; j < count; j += LANES) {
+        V left, right;
+        V first = NAME(load_before)(x + 2 * j, 2 * (count - j), x_end);
+        V second = vzero();
+        for (size_t i = 1; i < rows; i++) {
+            V row = NAME(load_before)(x + i * width + 2 * j, 2 * (count - j), x_end);
+            first = NAME(joined)(first, row, largest);
+        }
+        if (count - j > LANES / 2) {
+            const T *from = x + 2 * j + LANES;
+            size_t n = 2 * (count - j) - LANES;
+            second = NAME(load_before)(from, n, x_end);
+            for (size_t i = 1; i < rows; i++) {
+                V row = NAME(load_before)(from + i * width, n, x_end);
+                second = NAME(joined)(second, row, largest);
+            }
+        }
+        NAME(unzip)(&left, &right, first, second);
+        left = NAME(joined)(left, right, largest);
+        if (!largest) {
+            left = left / shared_by;
+        }
+        NAME(store_before)(y + j, left, count - j, y_end);
+    }
+}
+
 /* Planes [begin, end). */
 WORD void NAME(pool_planes)(struct NAME(pool) *p, size_t begin, size_t end, const int largest)
 {
     const struct tg_window *w = &p->window;
+    size_t pixels = w->size[0] * w->size[1];
+    size_t places = w->out[0] * w->out[1];
     T *line = tg_scratch_of(TG_OF_TASK, (w->size[1] + LANES) * sizeof(T));
     tg_note(&p->status, line ? TG_OK : TG_ENOMEM);
     for (size_t i = begin; line && i < end; i++) {
-        const T *x = p->x + i * w->size[0] * w->size[1];
-        T *y = p->y + i * w->out[0] * w->out[1];
         for (size_t j = 0; j < w->out[0]; j++) {
             struct NAME(span) s = NAME(shown)(w, 0, j);
+            const T *x = p->x + i * pixels + s.begin * w->size[1];
+            T *y = p->y + i * places + j * w->out[1];
             size_t rows = s.end - s.begin;
-            NAME(join_rows)(line, x + s.begin * w->size[1], rows, w->size[1], largest);
-            NAME(join_columns)(p, y + j * w->out[1], line, rows, largest);
+            if (NAME(halves)(w)) {
+                NAME(join_pairs)(p, y, p->y + end * places, x, p->x + end * pixels, rows, largest);
+            } else {
+                NAME(join_rows)(line, x, p->x + end * pixels, rows, w->size[1], largest);
+                NAME(join_columns)(p, y, line, rows, largest);
+            }
         }
     }
 }
@@ -154,13 +204,6 @@ WORD void NAME(spread_columns)(const struct NAME(pool) *p, T *line, const T *g, 
 {
     const struct tg_window *w = &p->window;
     memset(line, 0, w->size[1] * sizeof(T));
-    if (NAME(halves)(w)) {
-        T count = NAME(shared_by)(p, rows, 2);
-        for (size_t j = 0; j < w->out[1]; j++) {
-            line[2 * j] = line[2 * j + 1] = g[j] / count;
-        }
-        return;
-    }
     for (size_t j = 0; j < w->out[1]; j++) {
         struct NAME(span) s = NAME(shown)(w, 1, j);
         T share = g[j] / NAME(shared_by)(p, rows, s.end - s.begin);
@@ -170,30 +213,49 @@ WORD void NAME(spread_columns)(const struct NAME(pool) *p, T *line, const T *g, 
     }
 }
 
+/* Add a line to each of the rows of dx. */
+WORD void NAME(add_to_rows)(T *dx, const T *line, size_t rows, size_t width)
+{
+    for (size_t i = 0; i < rows; i++, dx += width) {
+        for (size_t k = 0; k < width; k += LANES) {
+            V sum = NAME(load_upto)(dx + k, width - k) + vload(line + k);
+            NAME(store_upto)(dx + k, sum, width - k);
+        }
+    }
+}
+
+/* Write the shares of two rows of two columns each, which no other window shows. */
+WORD void NAME(spread_pairs)(T *dx, const T *dx_end, const T *g, size_t count, V shared_by)
+{
+    const T *above_end = count > LANES ? dx + 2 * count : dx_end; /* the row below has begun */
+    for (size_t j = 0; j < count; j += LANES) {
+        V share = NAME(load_upto)(g + j, count - j) / shared_by;
+        NAME(store_pairs)(dx + 2 * j, share, share, 2 * (count - j), above_end);
+        NAME(store_pairs)(dx + 2 * (count + j), share, share, 2 * (count - j), dx_end);
+    }
+}
+
 static void NAME(avg_pool_grad_task)(void *context, size_t begin, size_t end)
 {
     struct NAME(pool) *p = context;
     const struct tg_window *w = &p->window;
     size_t width = w->size[1];
+    size_t pixels = w->size[0] * width;
     T *line = tg_scratch_of(TG_OF_TASK, (width + LANES) * sizeof(T));
     tg_note(&p->status, line ? TG_OK : TG_ENOMEM);
-    int tiles = NAME(tiles_rows)(w);
+    if (!NAME(tiles_by_four)(w)) {
+        memset(p->dx + begin * pixels, 0, (end - begin) * pixels * sizeof(T));
+    }
     for (size_t i = begin; line && i < end; i++) {
-        T *dx = p->dx + i * w->size[0] * width;
-        if (!tiles) {
-            memset(dx, 0, w->size[0] * width * sizeof(T));
-        }
         for (size_t j = 0; j < w->out[0]; j++) {
             struct NAME(span) s = NAME(shown)(w, 0, j);
-            NAME(spread_columns)(p, line, p->g + (i * w->out[0] + j) * w->out[1], s.end - s.begin);
-            for (T *row = dx + s.begin * width; row < dx + s.end * width; row += width) {
-                for (size_t k = 0; k < width; k += LANES) {
-                    V sum = vload(line + k);
-                    if (!tiles) {
-                        sum = sum + NAME(load_upto)(row + k, width - k);
-                    }
-                    NAME(store_upto)(row + k, sum, width - k);
-                }
+            const T *g = p->g + (i * w->out[0] + j) * w->out[1];
+            T *dx = p->dx + i * pixels + s.begin * width;
+            if (NAME(tiles_by_four)(w)) {
+                NAME(spread_pairs)(dx, p->dx + end * pixels, g, w->out[1], vset(4));
+            } else {
+                NAME(spread_columns)(p, line, g, s.end - s.begin);
+                NAME(add_to_rows)(dx, line, s.end - s.begin, width);
             }
         }
     }
@@ -229,22 +291,26 @@ WORD void NAME(to_winners)(const struct tg_window *w, T *dx, const T *g, const T
 }
 
 /* The same for a window of 2 x 2 that moves by 2: all four numbers of dx are written. */
-WORD void NAME(to_winners_of_four)(T *dx, const T *g, const T *x, size_t width, size_t count)
+WORD void NAME(to_winners_of_four)(T *dx, const T *dx_end, const T *g, const T *x,
+                                   const T *x_end, size_t width, size_t count)
 {
-    for (size_t j = 0; j < count; j++) {
-        T a = x[2 * j];
-        T b = x[2 * j + 1];
-        T c = x[width + 2 * j];
-        T d = x[width + 2 * j + 1];
-        int above_right = NAME(is_larger)(b, a);
-        int below_right = NAME(is_larger)(d, c);
-        int below = NAME(is_larger)(below_right ? d : c, above_right ? b : a);
-        T g_above = below ? 0 : g[j];
-        T g_below = below ? g[j] : 0;
-        dx[2 * j] = above_right ? 0 : g_above;
-        dx[2 * j + 1] = above_right ? g_above : 0;
-        dx[width + 2 * j] = below_right ? 0 : g_below;
-        dx[width + 2 * j + 1] = below_right ? g_below : 0;
+    V none = vzero();
+    const T *above_end = count > LANES ? dx + width : dx_end; /* the row below has begun */
+    for (size_t j = 0; j < count; j += LANES) {
+        V a, b, c, d;
+        size_t n = 2 * (count - j);
+        NAME(load_pairs)(&a, &b, x + 2 * j, n, x_end);
+        NAME(load_pairs)(&c, &d, x + width + 2 * j, n, x_end);
+        V from = NAME(load_upto)(g + j, count - j);
+        M above_right = NAME(larger)(b, a);
+        M below_right = NAME(larger)(d, c);
+        M below = NAME(larger)(vselect(below_right, d, c), vselect(above_right, b, a));
+        V above = vselect(below, none, from);
+        V under = vselect(below, from, none);
+        NAME(store_pairs)(dx + 2 * j, vselect(above_right, none, above),
+                          vselect(above_right, above, none), n, above_end);
+        NAME(store_pairs)(dx + width + 2 * j, vselect(below_right, none, under),
+                          vselect(below_right, under, none), n, dx_end);
     }
 }
 
@@ -253,19 +319,20 @@ static void NAME(max_pool_grad_task)(void *context, size_t begin, size_t end)
     const struct NAME(pool) *p = context;
     const struct tg_window *w = &p->window;
     size_t width = w->size[1];
-    int four = NAME(halves)(w) && w->kernel[0] == 2 && w->stride[0] == 2 && w->padding[0] == 0;
-    int all = four && NAME(tiles_rows)(w) && width % 2 == 0;
+    size_t pixels = w->size[0] * width;
+    int four = NAME(halves)(w) && NAME(halves_rows)(w);
+    if (!NAME(tiles_by_four)(w)) {
+        memset(p->dx + begin * pixels, 0, (end - begin) * pixels * sizeof(T));
+    }
     for (size_t i = begin; i < end; i++) {
-        const T *x = p->x + i * w->size[0] * width;
-        T *dx = p->dx + i * w->size[0] * width;
-        if (!all) {
-            memset(dx, 0, w->size[0] * width * sizeof(T));
-        }
+        const T *x = p->x + i * pixels;
+        T *dx = p->dx + i * pixels;
         for (size_t j = 0; j < w->out[0]; j++) {
             const T *g = p->g + (i * w->out[0] + j) * w->out[1];
             if (four) {
                 size_t at = 2 * j * width;
-                NAME(to_winners_of_four)(dx + at, g, x + at, width, w->out[1]);
+                NAME(to_winners_of_four)(dx + at, p->dx + end * pixels, g, x + at,
+                                         p->x + end * pixels, width, w->out[1]);
             } else {
                 NAME(to_winners)(w, dx, g, x, j);
             }

@@ -6,7 +6,8 @@
  * its name here is a macro for the mangled name: f32 and f64 live in one file.
  *
  * NaN: vmin(a, b) and vmax(a, b) are NaN where b is (where only a is, x86 gives b, ARM gives NaN).
- * Partial loads and stores take n <= LANES and touch no memory beyond element n. */
+ * Partial loads and stores take n <= LANES and touch no memory beyond element n. vlookup,
+ * vmantissa_near_1 and vlog_edges are AVX-512's alone; vlog_edges has its twin in math-inl.h. */
 #ifndef TG_SIMD_WORDS
 #define TG_SIMD_WORDS
 #define V NAME(V)
@@ -39,6 +40,9 @@
 #define vscale2 NAME(vscale2)
 #define vexponent NAME(vexponent)
 #define vmantissa NAME(vmantissa)
+#define vmantissa_near_1 NAME(vmantissa_near_1)
+#define vlookup NAME(vlookup)
+#define vlog_edges NAME(vlog_edges)
 #define vproduct_error NAME(vproduct_error)
 #define vhsum NAME(vhsum)
 #define vhmax NAME(vhmax)

@@ -10,11 +10,13 @@
 #ifdef TG_F32
 #define I(op) _mm512_##op##_ps
 #define J(op) _mm512_##op##_epi32
+typedef __m512i NAME(bits);
 typedef __m512 V;
 typedef __mmask16 M;
 #else
 #define I(op) _mm512_##op##_pd
 #define J(op) _mm512_##op##_epi64
+typedef __m512i NAME(bits);
 typedef __m512d V;
 typedef __mmask8 M;
 #endif
@@ -90,6 +92,16 @@ WORD V vbits_or(V a, V b)
 WORD V vbits_andnot(V a, V b)
 {
     return I(andnot)(a, b);
+}
+
+WORD V vbits_shl(V x, int count)
+{
+    return (V)J(slli)((NAME(bits))x, count);
+}
+
+WORD V vbits_shr(V x, int count)
+{
+    return (V)J(srli)((NAME(bits))x, count);
 }
 
 WORD V vabs(V x)
@@ -216,17 +228,27 @@ WORD V vmantissa(V x)
     return I(getmant)(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src);
 }
 
+/* x times the power of 2 that brings it into [3/4, 3/2), for finite x > 0. */
+WORD V vmantissa_near_1(V x)
+{
+    return I(getmant)(x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_src);
+}
+
+/* Elements of a table of 2 * LANES, their numbers in the last bits of `number`. */
+WORD V vlookup(const T *table, V number)
+{
+    return I(permutex2var)(vload(table), (NAME(bits))number, vload(table + LANES));
+}
+
+/* What a logarithm returns outside (0, inf), the result inside. The hexadecimal digits, last first,
+ * say what becomes of a quiet and a signalling NaN (2: it stays), 0 (4: -inf), 1 (0: the result),
+ * -inf (3: NaN), inf (5: inf), negative (3) and positive numbers (0). */
+WORD V vlog_edges(V x, V result)
+{
+    return I(fixupimm)(result, x, J(set1)(0x03530422), 0);
+}
+
 #else
-
-WORD V vbits_shl(V x, int count)
-{
-    return (V)J(slli)((NAME(bits))x, count);
-}
-
-WORD V vbits_shr(V x, int count)
-{
-    return (V)J(srli)((NAME(bits))x, count);
-}
 
 WORD M vnot(M m)
 {

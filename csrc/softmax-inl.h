@@ -2,7 +2,9 @@
  *
  * A row is read three times (its maximum; exp and sum; scaling) but stays in cache, so the time is
  * that of one exponential an element. Subtracting the maximum first keeps every exponential in
- * [0, 1]: no logit is too large. A row with a NaN gives NaN; -inf is a class of probability 0. */
+ * [0, 1]: no logit is too large. A row with a NaN gives NaN; -inf is a class of probability 0.
+ *
+ * Short rows have a file of their own, softmax-short-inl.h. */
 
 /* ---- One row --------------------------------------------------------------------------------- */
 
@@ -123,11 +125,18 @@ static int NAME(run_rows)(const struct NAME(rows) *job, size_t rows, tg_task tas
     return TG_OK;
 }
 
+#include "softmax-short-inl.h"
+
+/* ---- Tasks ----------------------------------------------------------------------------------- */
+
 static void NAME(softmax_task)(void *context, size_t begin, size_t end)
 {
     const struct NAME(rows) *job = context;
     size_t n = job->cols;
-    for (size_t r = begin; r < end; r++) {
+    for (size_t r = begin; n <= SHORT && r < end; r += LANES) {
+        NAME(softmax_short)(job->y + r * n, job->x + r * n, tg_min(LANES, end - r), n);
+    }
+    for (size_t r = begin; n > SHORT && r < end; r++) {
         const T *x = job->x + r * n;
         T *y = job->y + r * n;
         T sum = NAME(row_exp)(y, x, NAME(row_max)(x, n), n);
@@ -169,7 +178,10 @@ static void NAME(log_softmax_task)(void *context, size_t begin, size_t end)
 {
     const struct NAME(rows) *job = context;
     size_t n = job->cols;
-    for (size_t r = begin; r < end; r++) {
+    for (size_t r = begin; n <= SHORT && r < end; r += LANES) {
+        NAME(log_softmax_short)(job->y + r * n, job->x + r * n, tg_min(LANES, end - r), n);
+    }
+    for (size_t r = begin; n > SHORT && r < end; r++) {
         const T *x = job->x + r * n;
         T greatest = NAME(row_max)(x, n);
         T sum = NAME(row_exp)(NULL, x, greatest, n);
@@ -212,7 +224,11 @@ static int NAME(log_softmax_grad)(T *dx, const T *g, const T *y, size_t rows, si
 static void NAME(logsumexp_task)(void *context, size_t begin, size_t end)
 {
     const struct NAME(rows) *job = context;
-    for (size_t r = begin; r < end; r++) {
+    size_t n = job->cols;
+    for (size_t r = begin; n <= SHORT && r < end; r += LANES) {
+        NAME(logsumexp_short)(job->y + r, job->x + r * n, tg_min(LANES, end - r), n);
+    }
+    for (size_t r = begin; n > SHORT && r < end; r++) {
         const T *x = job->x + r * job->cols;
         T greatest = NAME(row_max)(x, job->cols);
         greatest = isfinite(greatest) ? greatest : 0;
@@ -233,7 +249,10 @@ static void NAME(cross_entropy_task)(void *context, size_t begin, size_t end)
     const struct NAME(rows) *job = context;
     size_t n = job->cols;
     T s = job->smoothing;
-    for (size_t r = begin; r < end; r++) {
+    for (size_t r = begin; n <= SHORT && r < end; r += LANES) {
+        NAME(cross_entropy_short)(job, r, tg_min(LANES, end - r));
+    }
+    for (size_t r = begin; n > SHORT && r < end; r++) {
         const T *x = job->x + r * n;
         T *p = job->p + r * n;
         T greatest = NAME(row_max)(x, n);

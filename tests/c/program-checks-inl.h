@@ -49,8 +49,8 @@ static void F(check_binary)(size_t n)
     CHECK_BINARY(minus, n, x - y);
     CHECK_BINARY(times, n, x * y);
     CHECK_BINARY(over, n, x / y);
-    CHECK_BINARY(larger, n, isnan(x) ? x : isnan(y) ? y : x > y ? x : y);
-    CHECK_BINARY(smaller, n, isnan(x) ? x : isnan(y) ? y : x < y ? x : y);
+    CHECK_BINARY(larger_of, n, isnan(x) ? x : isnan(y) ? y : x > y ? x : y);
+    CHECK_BINARY(smaller_of, n, isnan(x) ? x : isnan(y) ? y : x < y ? x : y);
 }
 
 /* ---- Moving ---------------------------------------------------------------------------------- */

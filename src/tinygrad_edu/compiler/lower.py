@@ -140,8 +140,8 @@ BINARY = {
     "subtract": "minus",
     "multiply": "times",
     "divide": "over",
-    "maximum": "larger",
-    "minimum": "smaller",
+    "maximum": "larger_of",
+    "minimum": "smaller_of",
 }
 
 
