@@ -223,8 +223,8 @@ static void NAME(pack_direct)(struct NAME(direct) *d, const T *bias)
         size_t o = i % d->panels * ROWS;
         size_t lines = tg_min(ROWS, v->out - o);
         size_t first = i / d->panels * v->out + o;
-        NAME(pack)(packed + i * d->panel_size, ROWS, v->w + first * v->cells, lines, v->cells,
-                   v->cells, 1);
+        NAME(pack)(packed + i * d->panel_size, ROWS, d->panel_size, 1, v->w + first * v->cells,
+                   lines, v->cells, v->cells, 1);
         if (bias) {
             memcpy(packed_bias + i * ROWS, bias + first, lines * sizeof(T));
         }

@@ -3,11 +3,13 @@
  * The shape alone chooses the way, never the number of threads, so that the bits of a result are
  * always the same:
  *
+ *   a short k        is a few outer products: gemm-outer-inl.h
  *   a thin operand   is read where it lies, together with the other: gemm-thin-inl.h
  *   all else         goes by slabs, small enough for what is packed to stay in the last cache:
  *                    1. pack panels of MR rows of A and NR columns of B: gemm-pack-inl.h
  *                    2. multiply them, unit by unit: gemm-slab-inl.h, gemm-micro-inl.h
- *                    Both steps are shared among the threads.
+ *                    Both steps are shared among the threads; or panels are packed by the thread
+ *                    that multiplies them; or are read where they lie.
  *
  *        NC      NC
  *      ┌───────┬───────┬──   A unit is MR rows by NC columns of C. A thread takes a run of units
@@ -42,6 +44,7 @@ struct NAME(product) {
 #include "gemm-pack-inl.h"
 #include "gemm-slab-inl.h"
 #include "gemm-thin-inl.h"
+#include "gemm-outer-inl.h"
 
 /* k is 0: the sum of nothing. */
 static void NAME(multiply_nothing)(const struct NAME(product) *g)
@@ -65,6 +68,9 @@ static int NAME(multiply)(const struct NAME(product) *g)
     if (g->k == 0) {
         NAME(multiply_nothing)(g);
         return TG_OK;
+    }
+    if (NAME(is_outer)(g)) {
+        return NAME(multiply_outer)(g);
     }
     return NAME(is_thin)(g) ? NAME(multiply_thin)(g) : NAME(multiply_slabs)(g);
 }

@@ -20,11 +20,14 @@
  *   KC   one panel of A, MR x KC, stays in the L1 cache. AVX-512: 28 KiB for float; 56 for double,
  *        which streams from L2 then: fewer passes over C are worth more (2.5 % on Zen 4).
  *   NC   one block of B, KC x NC, stays in the L2 cache while the panels of A pass by: 512 KiB with
- *        AVX-512, 192 elsewhere (NEON 288). */
+ *        AVX-512, 192 elsewhere (NEON 288).
+ *   THIN up to this many rows, dot products are faster than packing (gemm-thin-inl.h): many
+ *        registers make them so, or no fast way to transpose. */
 #undef MR
 #undef KC
 #undef NC
 #undef NR
+#undef THIN
 #undef BY_DTYPE
 #ifdef TG_F32
 #define BY_DTYPE(of_float, of_double) of_float
@@ -35,18 +38,22 @@
 #define MR 14
 #define KC BY_DTYPE(512, 512)
 #define NC BY_DTYPE(256, 128)
+#define THIN 64
 #elif defined(TG_AVX2) /* 16 */
 #define MR 6
 #define KC BY_DTYPE(256, 256)
 #define NC BY_DTYPE(192, 96)
+#define THIN 12
 #elif defined(TG_NEON) /* 32 */
 #define MR 8
 #define KC BY_DTYPE(384, 256)
 #define NC BY_DTYPE(192, 96)
+#define THIN 12
 #else /* SSE2 and scalar: 16, and no fused multiply-add, which takes one more */
 #define MR 4
 #define KC BY_DTYPE(256, 256)
 #define NC BY_DTYPE(192, 96)
+#define THIN 32
 #endif
 #define NR (2 * LANES)
 
@@ -60,10 +67,13 @@
 #else
 #define UNROLL
 #endif
+#undef APART
 #if defined(__GNUC__)
 #define PREFETCH(address) __builtin_prefetch(address)
+#define APART __attribute__((noinline)) /* inlined, its loops would lack registers for pointers */
 #else
 #define PREFETCH(address) ((void)(address))
+#define APART
 #endif
 
 /* Load, store n >= 1 numbers: a whole vector where there are enough. */
@@ -143,56 +153,48 @@ static size_t NAME(micro_rows)(size_t rows)
     return rows <= 1 ? 1 : (rows + 1) / 2 * 2;
 }
 
-/* The micro-kernel on a packed panel of A (a_row 1, a_col MR). rows: a value of micro_rows;
- * vectors: 1 or 2. */
+/* The micro-kernel for `rows`, a value of micro_rows, and 1 or 2 vectors; a_row and a_col are
+ * constants where this is called for a packed panel. */
 #define CASE(r)                                                                                    \
     case 2 * (r):                                                                                  \
-        NAME(micro)(c, ldc, a, 1, MR, b, b_row, k, accumulate, r, 1);                              \
-        return;
-#define CASE2(r)                                                                                   \
+        NAME(micro)(c, ldc, a, a_row, a_col, b, b_row, k, accumulate, r, 1);                       \
+        return;                                                                                    \
     case 2 * (r) + 1:                                                                              \
-        NAME(micro)(c, ldc, a, 1, MR, b, b_row, k, accumulate, r, 2);                              \
+        NAME(micro)(c, ldc, a, a_row, a_col, b, b_row, k, accumulate, r, 2);                       \
         return;
-static void NAME(micro_packed)(T *c, size_t ldc, const T *a, const T *b, size_t b_row, size_t k,
-                               int accumulate, size_t rows, size_t vectors)
+WORD void NAME(micro_of)(T *c, size_t ldc, const T *a, size_t a_row, size_t a_col, const T *b,
+                         size_t b_row, size_t k, int accumulate, size_t rows, size_t vectors)
 {
     switch (2 * rows + vectors - 1) {
         CASE(1)
-        CASE2(1)
         CASE(2)
-        CASE2(2)
         CASE(4)
-        CASE2(4)
 #if MR >= 6
         CASE(6)
-        CASE2(6)
 #endif
 #if MR >= 8
         CASE(8)
-        CASE2(8)
 #endif
 #if MR >= 14
         CASE(10)
-        CASE2(10)
         CASE(12)
-        CASE2(12)
         CASE(14)
-        CASE2(14)
 #endif
     default:
         return;
     }
 }
 #undef CASE
-#undef CASE2
 
-/* The micro-kernel on MR rows of A where they lie. */
-static void NAME(micro_in_place)(T *c, size_t ldc, const T *a, size_t a_row, size_t a_col,
-                                 const T *b, size_t b_row, size_t k, int accumulate, size_t vectors)
+APART static void NAME(micro_packed)(T *c, size_t ldc, const T *a, const T *b, size_t b_row,
+                                     size_t k, int accumulate, size_t rows, size_t vectors)
 {
-    if (vectors == 1) {
-        NAME(micro)(c, ldc, a, a_row, a_col, b, b_row, k, accumulate, MR, 1);
-    } else {
-        NAME(micro)(c, ldc, a, a_row, a_col, b, b_row, k, accumulate, MR, 2);
-    }
+    NAME(micro_of)(c, ldc, a, 1, MR, b, b_row, k, accumulate, rows, vectors);
+}
+
+APART static void NAME(micro_in_place)(T *c, size_t ldc, const T *a, size_t a_row, size_t a_col,
+                                       const T *b, size_t b_row, size_t k, int accumulate,
+                                       size_t rows, size_t vectors)
+{
+    NAME(micro_of)(c, ldc, a, a_row, a_col, b, b_row, k, accumulate, rows, vectors);
 }

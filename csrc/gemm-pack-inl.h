@@ -20,17 +20,23 @@ static size_t NAME(panel_size)(size_t width, size_t k)
 }
 
 /* Which numbers of two vectors, counted through both, interleave their low halves and their high
- * halves: a0 b0 a1 b1 ... */
+ * halves: a0 b0 a1 b1 ... And which numbers of one exchange its halves, and its quarters, where it
+ * has more than four and more than eight. */
 #undef ZIP_LOW
 #undef ZIP_HIGH
+#undef HALVES
+#undef QUARTERS
 #if defined(__has_builtin) && !defined(TG_SCALAR)
 #if __has_builtin(__builtin_shufflevector)
 #if (defined(TG_F32) && TG_VECTOR_BYTES == 64)
 #define ZIP_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 #define ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define HALVES 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7
+#define QUARTERS 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11
 #elif (defined(TG_F32) && TG_VECTOR_BYTES == 32) || TG_VECTOR_BYTES == 64
 #define ZIP_LOW 0, 8, 1, 9, 2, 10, 3, 11
 #define ZIP_HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#define HALVES 4, 5, 6, 7, 0, 1, 2, 3
 #elif (defined(TG_F32) && TG_VECTOR_BYTES == 16) || TG_VECTOR_BYTES == 32
 #define ZIP_LOW 0, 4, 1, 5
 #define ZIP_HIGH 2, 6, 3, 7
@@ -88,19 +94,22 @@ WORD void NAME(add_lanes)(T sums[4], const V *x)
     V second = __builtin_shufflevector(x[1], x[3], ZIP_LOW) +
                __builtin_shufflevector(x[1], x[3], ZIP_HIGH);
     T lane[2 * LANES];
-    size_t count = 2 * LANES;
-    vstore(lane, first);
-    vstore(lane + LANES, second);
     if (LANES >= 4) {
-        count = LANES;
-        vstore(lane, __builtin_shufflevector(first, second, ZIP_LOW) +
-                         __builtin_shufflevector(first, second, ZIP_HIGH));
+        V all = __builtin_shufflevector(first, second, ZIP_LOW) +
+                __builtin_shufflevector(first, second, ZIP_HIGH);
+#ifdef HALVES
+        all = all + __builtin_shufflevector(all, all, HALVES);
+#endif
+#ifdef QUARTERS
+        all = all + __builtin_shufflevector(all, all, QUARTERS);
+#endif
+        vstore(lane, all);
+    } else {
+        vstore(lane, first);
+        vstore(lane + LANES, second);
     }
     for (size_t j = 0; j < 4; j++) {
         sums[j] = LANES >= 4 ? lane[j] : lane[j % 2 * 2 + j / 2];
-        for (size_t group = 4; group < count && LANES >= 4; group += 4) {
-            sums[j] += lane[group + j];
-        }
     }
 #else
     for (size_t j = 0; j < 4; j++) {
@@ -109,13 +118,20 @@ WORD void NAME(add_lanes)(T sums[4], const V *x)
 #endif
 }
 
-/* Lines adjacent in memory: from[p * k_step + line]. */
-static void NAME(pack_copy)(T *to, size_t width, const T *from, size_t lines, size_t k,
-                            size_t k_step)
+/* Lines adjacent in memory: from[p * k_step + line]. The panels go side by side, so that a row is
+ * read in one piece. */
+static void NAME(pack_copy)(T *to, size_t width, size_t size, size_t panels, const T *from,
+                            size_t lines, size_t k, size_t k_step)
 {
     for (size_t p = 0; p < k; p++) {
-        for (size_t v = 0; v < width; v += LANES) {
-            vstore(to + v, v < lines ? NAME(load_upto)(from + v, lines - v) : vzero());
+        for (size_t i = 0; i < panels; i++) {
+            PREFETCH(from + 8 * k_step + i * width);
+            PREFETCH(from + 8 * k_step + i * width + width - 1);
+            for (size_t v = 0; v < width; v += LANES) {
+                size_t line = i * width + v;
+                vstore(to + i * size + v,
+                       line < lines ? NAME(load_upto)(from + line, lines - line) : vzero());
+            }
         }
         to += width;
         from += k_step;
@@ -164,15 +180,23 @@ static void NAME(pack_transpose)(T *to, size_t width, const T *from, size_t line
     }
 }
 
-/* to[p * width + line] = from[line * line_step + p * k_step] for line < lines, zero for the
- * others; one of the steps is 1. `lines` may exceed `width`: what lies beyond may be read, so as
- * to load whole vectors, and does not matter. */
-static void NAME(pack)(T *to, size_t width, const T *from, size_t lines, size_t line_step, size_t k,
-                       size_t k_step)
+/* Panels of `width` lines each, `size` numbers apart: to[p * width + line] =
+ * from[line * line_step + p * k_step] for line < lines, zero for the others; one of the steps is 1.
+ * `lines` may exceed what the panels hold: what lies beyond may be read, so as to load whole
+ * vectors, and does not matter. */
+static void NAME(pack)(T *to, size_t width, size_t size, size_t panels, const T *from, size_t lines,
+                       size_t line_step, size_t k, size_t k_step)
 {
-    if (line_step == 1) {
-        NAME(pack_copy)(to, width, from, lines, k, k_step);
-    } else {
-        NAME(pack_transpose)(to, width, from, lines, line_step, k);
+    size_t group = line_step == 1 ? 8 : 1;
+    for (size_t i = 0; i < panels; i += group) {
+        size_t first = i * width;
+        T *panel = to + i * size;
+        if (line_step == 1) {
+            NAME(pack_copy)(panel, width, size, tg_min(group, panels - i), from + first,
+                            lines - first, k, k_step);
+        } else {
+            NAME(pack_transpose)(panel, width, from + first * line_step, lines - first, line_step,
+                                 k);
+        }
     }
 }

@@ -16,14 +16,16 @@
 #undef DOTS
 #undef ROWS
 #undef STRIP
-#define DOTS (MR >= 8 ? 4 : 2)
+#define DOTS (MR >= 14 ? 6 : MR >= 8 ? 4 : 2)
 #define ROWS 4
 #define STRIP 64
 
-/* Up to this many rows of the thin operand, dots and combine are faster than packing. */
-#undef THIN
+/* Up to this many rows of the thin operand, dots are faster than packing where C is filled by
+ * columns, or the thin operand does not fit the L2 cache with something else (else THIN, in
+ * gemm-micro-inl.h), and combine is. */
+#undef VERY_THIN
 #undef COMBINED
-#define THIN 12
+#define VERY_THIN 12
 #define COMBINED 4
 
 /* One thin product: x, `few` rows of length k, with w, `many` rows (dots) or columns (combine) of
@@ -84,34 +86,59 @@ WORD void NAME(dot_tile)(T sums[DOTS][4], const T *const *x, const T *const *w, 
     }
 }
 
-/* dots for rows [begin, end) of w. A tile that is not full repeats its last row and drops the
- * copies. */
+/* c (rows, count) = or += sums; count <= 4. */
+WORD void NAME(put_sums)(const struct NAME(thin) *t, size_t i, size_t j, T sums[DOTS][4],
+                         size_t rows, size_t count)
+{
+    for (size_t r = 0; r < rows; r++) {
+        T *to = t->c + (i + r) * t->c_row + j * t->c_col;
+        if (t->c_col == 1 && !t->accumulate && count == 4) {
+            memcpy(to, sums[r], sizeof sums[r]);
+            continue;
+        }
+        for (size_t s = 0; s < count; s++) {
+            NAME(put)(to + s * t->c_col, sums[r][s], t->accumulate);
+        }
+    }
+}
+
+/* Rows [i, i + rows) of x with the 4 rows of w that begin at row j, of which `count` are there. A
+ * tile that is not full repeats its last row and drops the copies. */
+WORD void NAME(dot_rows)(const struct NAME(thin) *t, size_t i, size_t rows, size_t j, size_t count)
+{
+    const T *w[4];
+    const T *x[DOTS];
+    T sums[DOTS][4];
+    for (size_t s = 0; s < 4; s++) {
+        w[s] = t->w + (j + tg_min(s, count - 1)) * t->ldw;
+    }
+    for (size_t r = 0; r < DOTS; r++) {
+        x[r] = t->x + (i + tg_min(r, rows - 1)) * t->x_row;
+    }
+    if (rows == 1) {
+        NAME(dot_tile)(sums, x, w, t->k, 1);
+    } else if (rows == 2) {
+        NAME(dot_tile)(sums, x, w, t->k, 2);
+    } else if (rows <= 4 && DOTS > 4) {
+        NAME(dot_tile)(sums, x, w, t->k, 4);
+    } else {
+        NAME(dot_tile)(sums, x, w, t->k, DOTS);
+    }
+    NAME(put_sums)(t, i, j, sums, rows, count);
+}
+
+/* dots for rows [begin, end) of w, the rows of x in tiles of nearly equal height. */
 static void NAME(dots)(const struct NAME(thin) *t, size_t begin, size_t end)
 {
+    size_t tiles = NAME(ratio_up)(t->few, DOTS);
+    size_t pairs = NAME(ratio_up)(t->few, 2);
     for (size_t j = begin; j < end; j += 4) {
-        const T *w[4];
-        for (size_t r = 0; r < 4; r++) {
-            w[r] = t->w + (j + r < end ? j + r : end - 1) * t->ldw;
-        }
-        for (size_t i = 0; i < t->few; i += DOTS) {
-            const T *x[DOTS];
-            T sums[DOTS][4];
-            for (size_t r = 0; r < DOTS; r++) {
-                x[r] = t->x + (i + r < t->few ? i + r : t->few - 1) * t->x_row;
-            }
-            if (t->few - i == 1) {
-                NAME(dot_tile)(sums, x, w, t->k, 1);
-            } else if (t->few - i == 2) {
-                NAME(dot_tile)(sums, x, w, t->k, 2);
-            } else {
-                NAME(dot_tile)(sums, x, w, t->k, DOTS);
-            }
-            for (size_t r = i; r < i + DOTS && r < t->few; r++) {
-                for (size_t s = j; s < j + 4 && s < end; s++) {
-                    NAME(put)(t->c + r * t->c_row + s * t->c_col, sums[r - i][s - j],
-                              t->accumulate);
-                }
-            }
+        size_t i = 0;
+        for (size_t tile = 0; tile < tiles; tile++) {
+            size_t rows = 2 * (pairs / tiles + (tile < pairs % tiles));
+            rows = tg_min(rows, t->few - i);
+            NAME(dot_rows)(t, i, rows, j, tg_min(4, end - j));
+            i += rows;
         }
     }
 }
@@ -208,7 +235,8 @@ static int NAME(is_along)(const struct NAME(product) *g)
 }
 
 /* Whether a product belongs to this file: a vector, or a few rows. For dots both operands must lie
- * along k, and be long enough to make up for adding the lanes at the end. */
+ * along k, and be long enough to make up for adding the lanes at the end: the more rows share the
+ * cost of packing, the longer. */
 static int NAME(is_thin)(const struct NAME(product) *g)
 {
     size_t few = tg_min(g->m, g->n);
@@ -216,17 +244,36 @@ static int NAME(is_thin)(const struct NAME(product) *g)
     if (few == 1) {
         return 1;
     }
-    return NAME(is_along)(g) ? few <= THIN && both_along && g->k >= 8 * LANES : few <= COMBINED;
+    if (!NAME(is_along)(g)) {
+        return few <= COMBINED;
+    }
+    size_t most = g->n < g->m || few * g->k > OWN_CACHE / 2 ? VERY_THIN : THIN;
+    int long_enough = g->k >= 8 * LANES && few * LANES <= 2 * g->k;
+    return both_along && few <= most && long_enough;
 }
 
-/* A strided vector, made contiguous. */
-static const T *NAME(gather)(const T *x, size_t step, size_t k)
+/* Copy x to where its rows lie along k and are not a power of two apart: such rows would drive each
+ * other out of the L1 cache. */
+static int NAME(lay_rows)(struct NAME(thin) *t)
 {
-    T *copy = tg_scratch(k * sizeof(T));
-    for (size_t p = 0; copy != NULL && p < k; p++) {
-        copy[p] = x[p * step];
+    size_t row = (NAME(ratio_up)(t->k, LANES) + 1) * LANES;
+    T *copy = tg_scratch(t->few * row * sizeof(T));
+    if (copy == NULL) {
+        return TG_ENOMEM;
     }
-    return copy;
+    for (size_t i = 0; i < t->few; i++) {
+        const T *from = t->x + i * t->x_row;
+        if (t->x_col == 1) {
+            memcpy(copy + i * row, from, t->k * sizeof(T));
+        }
+        for (size_t p = 0; t->x_col != 1 && p < t->k; p++) {
+            copy[i * row + p] = from[p * t->x_col];
+        }
+    }
+    t->x = copy;
+    t->x_row = row;
+    t->x_col = 1;
+    return TG_OK;
 }
 
 static int NAME(multiply_thin)(const struct NAME(product) *g)
@@ -265,12 +312,13 @@ static int NAME(multiply_thin)(const struct NAME(product) *g)
                         &t);
         return TG_OK;
     }
-    if (t.x_col != 1) {
-        t.x = NAME(gather)(t.x, t.x_col, t.k);
-        if (t.x == NULL) {
-            return TG_ENOMEM;
-        }
+    int collide = t.few > 2 && t.x_row * sizeof(T) % 1024 == 0;
+    if ((t.x_col != 1 || collide) && NAME(lay_rows)(&t) != TG_OK) {
+        return TG_ENOMEM;
     }
-    tg_parallel_for(t.many, NAME(ratio_up)(TG_GRAIN, 4 * t.k) * 4, NAME(dots_task), &t);
+    size_t grains = t.k * NAME(ratio_up)(t.few, 8) * t.many / TG_GRAIN;
+    grains = tg_max(1, grains / 2 * 2); /* for two threads */
+    size_t fours = NAME(ratio_up)(t.many, 4);
+    tg_parallel_for(t.many, NAME(ratio_up)(fours, grains) * 4, NAME(dots_task), &t);
     return TG_OK;
 }
