@@ -7,12 +7,12 @@ Its attributes, and the ways out: a number, a sequence, an ndarray, a text. Noth
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy import ndarray
 
-from .errors import ArgumentError, CallError, GradientWarning, GraphError
+from .errors import ArgumentError, CallError, CompileError, GradientWarning, GraphError
 from .graph import Node, open_trace, traces
 
 
@@ -64,6 +64,13 @@ class ArrayNode(Node):
         if trace is not None:
             trace.refuse_numbers(what, instead)
 
+    def _refuse_without_numbers(self) -> NoReturn:
+        """Refuse to hand out what is no array: the payload of a tensor that was traced."""
+        raise CompileError(
+            f"this tensor, of shape {self.shape}, was kept from inside a compiled step, where it "
+            "stood for other numbers at each call: it has none of its own. Return it from the step."
+        )
+
     def numpy(self) -> ndarray:
         """The ndarray, sharing memory. Raises GraphError for a tensor that requires grad: detach it
         first."""
@@ -77,6 +84,8 @@ class ArrayNode(Node):
             )
         if traces:
             self._stay_traced("numpy(), np.asarray")
+        if type(self.payload) is not ndarray:
+            self._refuse_without_numbers()
         return self.payload
 
     def tolist(self) -> Any:

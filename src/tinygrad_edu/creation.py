@@ -79,31 +79,37 @@ def randn(*shape: Any, dtype: Any = FLOAT, requires_grad: bool = False, rng: Any
     return _drawn(rng, "standard_normal", shape, dtype, requires_grad)
 
 
+def _form(x: Any) -> tuple[tuple[int, ...], Any]:
+    """Shape and dtype of `x`. Of a Tensor the numbers are not asked for: it may be traced."""
+    array = x if isinstance(x, Tensor) else as_array(x)
+    return array.shape, array.dtype
+
+
 def zeros_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of the shape and dtype of `x`."""
-    array = as_array(x)
-    return zeros(array.shape, dtype or array.dtype, requires_grad)
+    shape, own = _form(x)
+    return zeros(shape, dtype or own, requires_grad)
 
 
 def ones_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of the shape and dtype of `x`."""
-    array = as_array(x)
-    return ones(array.shape, dtype or array.dtype, requires_grad)
+    shape, own = _form(x)
+    return ones(shape, dtype or own, requires_grad)
 
 
 def full_like(x: Any, value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """`value` in the shape and dtype of `x`."""
-    array = as_array(x)
-    return full(array.shape, value, dtype or array.dtype, requires_grad)
+    shape, own = _form(x)
+    return full(shape, value, dtype or own, requires_grad)
 
 
 def rand_like(x: Any, requires_grad: bool = False, rng: Any = None) -> Tensor:
     """Uniform numbers in the shape and dtype of `x`."""
-    array = as_array(x)
-    return rand(array.shape, dtype=array.dtype, requires_grad=requires_grad, rng=rng)
+    shape, own = _form(x)
+    return rand(shape, dtype=own, requires_grad=requires_grad, rng=rng)
 
 
 def randn_like(x: Any, requires_grad: bool = False, rng: Any = None) -> Tensor:
     """Normal numbers in the shape and dtype of `x`."""
-    array = as_array(x)
-    return randn(array.shape, dtype=array.dtype, requires_grad=requires_grad, rng=rng)
+    shape, own = _form(x)
+    return randn(shape, dtype=own, requires_grad=requires_grad, rng=rng)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy import ndarray
 
 from .errors import DtypeError, ShapeError
-from .graph import Node
+from .graph import Node, open_trace, traces
 
 SUPPORTED = frozenset(np.dtype(code) for code in "?bBhHiIlLqQfd")
 
@@ -17,6 +17,8 @@ def as_array(data: Any, dtype: Any = None) -> ndarray:
     """`data` as an ndarray of a supported dtype in native byte order; floating Python numbers
     become float32."""
     if isinstance(data, Node):
+        if traces and (trace := open_trace()) is not None:
+            trace.refuse_numbers("tensor(t), Tensor(t)", "Use the tensor itself, or t.detach().")
         data = data.payload
     if isinstance(data, np.ma.MaskedArray):
         raise DtypeError("tensor: a masked array has no numbers where it is masked. Use .filled().")

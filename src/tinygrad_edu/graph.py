@@ -90,6 +90,10 @@ class Node(Recorder):
         row that is wrong. Whatever can be added fits, as it is for numbers."""
         return contribution
 
+    def total(self, g: Any, contribution: Any) -> Any:
+        """The sum of two gradients of this node."""
+        return g + contribution
+
     def contributions(
         self, g: Any, create_graph: bool, wanted: set[Node] | None = None
     ) -> Sequence[Any]:
@@ -111,6 +115,8 @@ class Node(Recorder):
             else:
                 values.append(x)
                 needs.append(False)
+        if traces and not create_graph and (trace := open_trace()) is not None:
+            values = trace.lift_tensors(inputs, values)
         if op.kernel_vjp is not None and not create_graph:
             out = self.payload
             if isinstance(out, Recorder):
@@ -143,6 +149,13 @@ traces: dict[int, Any] = {}  # thread -> the Trace that watches it (compiler/); 
 def open_trace() -> Any:
     """The Trace that watches this thread while a step is compiled, or None."""
     return traces.get(get_ident()) if traces else None
+
+
+def stay_outside(what: str, instead: str = "") -> None:
+    """Refuse `what`, which reads or sets numbers, while this thread's step is compiled: a replay
+    would go on with those of the first call."""
+    if traces and (trace := open_trace()) is not None:
+        trace.refuse_numbers(what, instead)
 
 
 silenced: dict[int, int] = {}  # thread -> depth of its no_grad blocks; empty almost always
@@ -203,7 +216,9 @@ def propagate(
         for source, contribution in zip(node.inputs, passed):  # type: ignore[arg-type]
             if contribution is not None:
                 arrived[source] = (
-                    arrived[source] + contribution if source in arrived else contribution
+                    source.total(arrived[source], contribution)
+                    if source in arrived
+                    else contribution
                 )
         if not (retain_graph or create_graph):
             node.inputs = node.stash = None
@@ -278,6 +293,8 @@ def _hooked(node: Node, g: Any) -> Any:
 
 
 def _refuse_freed(node: Node) -> None:
+    if type(node.stash) is str:  # it never had a graph, and knows why
+        raise GraphError(f"backward: no graph leads on from this tensor: {node.stash}.")
     raise GraphError(
         f"backward: the graph behind this {node.op.name if node.op else 'tensor'} was already "
         "used by a backward and "

@@ -37,7 +37,9 @@ class WritableNode(ArrayNode):
         `t.data[...] = ...` or the like between the forward and it (see writes.py)."""
         if traces:
             self._stay_traced("data", "Use operations of tinygrad_edu on the tensor itself.")
-        if self.requires_grad and isinstance(self.payload, ndarray):
+        if type(self.payload) is not ndarray:
+            self._refuse_without_numbers()
+        if self.requires_grad:
             mark_handed_out(self)
         return self.payload
 

@@ -124,6 +124,12 @@ class Tensor(WritableNode, TensorMethods):
             check_forward(made, op, inputs)
         return made
 
+    def _lifted(self) -> Any:
+        """The payload; in its traced form while a step is compiled."""
+        if traces and (trace := open_trace()) is not None:
+            return trace.lift_tensors((self,), (self.payload,))[0]
+        return self.payload
+
     def conform(self, contribution: Any, node: Node) -> Any:
         """The vjp's result as a gradient of this tensor: summed over what was broadcast, in this
         tensor's dtype."""
@@ -142,6 +148,12 @@ class Tensor(WritableNode, TensorMethods):
         if contribution.dtype != dtype:
             contribution = astype(contribution, dtype=dtype)
         return contribution
+
+    def total(self, g: Any, contribution: Any) -> Any:
+        """The sum of two gradients: an array also for shape (), of which NumPy makes a scalar, and
+        no kernel takes a scalar."""
+        found = g + contribution
+        return found if isinstance(found, (ndarray, Recorder)) else np.asarray(found)
 
     # ------------------------------------------------------------------------------------- autograd
 
@@ -162,13 +174,13 @@ class Tensor(WritableNode, TensorMethods):
         g = self._upstream(gradient, create_graph)
         with np.errstate(all="ignore"):
             found = propagate(self, g, create_graph=create_graph, retain_graph=retain_graph)
-        if traces and (trace := open_trace()) is not None:
-            trace.touch(found, cleared=False)
         taken = {id(g)}
         for leaf, grad in found.items():
             leaf._accumulate(grad, taken)
 
     def _upstream(self, gradient: Any, create_graph: bool) -> Any:
+        if traces and type(self.payload) is ndarray and (trace := open_trace()) is not None:
+            trace.refuse_outside(self)
         if not self.requires_grad:
             reason = self.stash if type(self.stash) is str else _PLAIN_NUMBERS
             raise GraphError(
@@ -190,7 +202,7 @@ class Tensor(WritableNode, TensorMethods):
             gradient = (
                 np.ones_like(payload) if isinstance(payload, ndarray) else payload.ones_like()
             )
-        given = gradient.payload if isinstance(gradient, Tensor) else gradient
+        given = gradient._lifted() if isinstance(gradient, Tensor) else gradient
         if not isinstance(given, Recorder):
             given = np.asarray(given)
             if given.dtype.kind not in "fiub":
@@ -234,7 +246,8 @@ class Tensor(WritableNode, TensorMethods):
             held.payload += g
             mark_written(held)
         else:
-            self.grad = Tensor._of(np.asarray(held.payload + g))
+            found = held.payload + g
+            self.grad = Tensor._of(found if isinstance(found, Recorder) else np.asarray(found))
 
     def register_hook(self, hook: Callable[..., Any]) -> Callable[[], None]:
         """Call `hook(gradient)` with this tensor's whole gradient, a Tensor, in each backward; what
@@ -262,7 +275,7 @@ class Tensor(WritableNode, TensorMethods):
     def detach(self) -> Tensor:
         """The same memory outside the graph: what is computed from it leads no gradient back
         here."""
-        made = Tensor._of(self.payload)
+        made = Tensor._of(self._lifted())
         made.stash = _DETACHED if self.requires_grad else self.stash
         return made
 
@@ -294,6 +307,8 @@ class Tensor(WritableNode, TensorMethods):
                 "deepcopy: only leaves can be copied; this tensor was computed. Use t.detach().",
                 code="leaves-the-graph",
             )
+        if traces:
+            self._stay_traced("deepcopy", "Copy outside the step; in it, use t.detach().")
         copy = Tensor._of(self.payload.copy())
         copy.requires_grad = self.requires_grad
         memo[id(self)] = copy

@@ -6,6 +6,7 @@
     lower.py     instructions to calls of C kernels; update.py: those of optimizers
     plan.py      chains of elementwise calls into tiles, values into one block of memory
     program.py   the finished program: its memory and its calls; text.py: the program to read
+    reach.py     what the Python of a step can reach by name
     guards.py    what a program takes for granted; host.py: the Python around its calls
     many.py      an epoch of runs in one call
     tape.py      functions of Values: tape_code.py, tape_run.py, tape_graph.py, tape_watch.py
@@ -19,6 +20,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from operator import is_
+from types import MethodType
 from typing import Any
 
 from numpy import ndarray
@@ -28,9 +30,11 @@ from ..errors import CallError, CompileError
 from ..graph import open_trace, recording, silenced, traces
 from ..tensor import Tensor
 from .capture import Trace, trace
+from .guards import Guard
 from .many import Batches, run_many
 from .program import Program
-from .step import check_repeats, taken_apart, watch
+from .reach import Reach
+from .step import check_repeats, filled, objects, taken_apart, watch
 from .tape import CompiledScalars, compile_scalars
 
 __all__ = ["Compiled", "Trace", "compile", "trace"]
@@ -59,9 +63,11 @@ class Compiled:
             return program.run(args)
         if self.scalars is not None:
             return self.scalars(*args, **kwargs)
-        if watching or open_trace() is not None:
-            return self.function(*args, **kwargs)  # every value is checked; or part of another step
         leaves: list[Any] = []
+        if watching or open_trace() is not None:  # every value is checked; or part of another step
+            taken_apart((args, kwargs), leaves)
+            tensors = iter([x if isinstance(x, Tensor) else Tensor(x) for x in leaves])
+            return self.function(*filled(args, tensors), **filled(kwargs, tensors))
         key = (taken_apart((args, kwargs), leaves), recording(), *map(_signature, leaves))
         try:
             program = self._found(key, leaves) or self._traced(key, args, kwargs, leaves)
@@ -112,13 +118,23 @@ class Compiled:
         return None
 
     def _traced(self, key: Any, args: tuple, kwargs: dict, leaves: list[Any]) -> Program:
+        reach = Reach((self.function, *objects((args, kwargs))))
         step = watch(self.function, args, kwargs, leaves)
-        check_repeats(step.trace, watch(self.function, args, kwargs, leaves).trace)
-        program = Program(self.function, step, leaves)
-        known = self.programs.setdefault(key, [])
+        reach.check_left_alone(self.function)
+        check_repeats(step, watch(self.function, args, kwargs, leaves))
+        reach.check_left_alone(self.function)
+        program = Program(Guard(reach, step.trace), step, leaves)
+        known = self.programs.pop(key, [])
         known.insert(0, program)
         del known[MOST_PROGRAMS:]
+        self.programs[key] = known  # the youngest last
+        if len(self.programs) > MOST_PROGRAMS:
+            del self.programs[next(iter(self.programs))]
         return program
+
+    def __get__(self, owner: Any, kind: Any = None) -> Any:
+        """As a function does: called as a method, the object is the first argument."""
+        return self if owner is None else MethodType(self, owner)
 
 
 def _signature(leaf: Any) -> tuple:

@@ -25,8 +25,10 @@ from ..errors import CompileError
 from ..graph import Node, Recorder
 from ..op import NO_PARAMS, Op, apply
 from ..ops.shape import getitem
+from ..writes import mark_written
 
 PACKAGE = str(Path(__file__).parent.parent)
+LIBRARIES = sys.stdlib_module_names | {"numpy", "tinygrad_edu"}  # whose code is nobody's own
 
 
 @dataclass(eq=False, slots=True)
@@ -112,9 +114,13 @@ class Instruction:
 
 
 def source_line() -> str:
-    """file:line of the user's code that is running: the innermost frame outside this package."""
+    """file:line of the user's code that is running: the innermost frame outside this package, NumPy
+    and Python's own library."""
     frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+    while frame is not None and (
+        frame.f_code.co_filename.startswith(PACKAGE)
+        or frame.f_globals.get("__name__", "").partition(".")[0] in LIBRARIES
+    ):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}" if frame is not None else "?"
 
@@ -138,6 +144,8 @@ class Trace:
     gradients: dict[int, tuple] = field(default_factory=dict)  # tensor, its .grad before
     without_gradient: list[Any] = field(default_factory=list)  # had none, which the step relies on
     arrived: list[tuple[Any, Place]] = field(default_factory=list)  # the "gradient" places
+    born: set[int] = field(default_factory=set)  # ids of tensors made in the step
+    building: dict[int, Any] = field(default_factory=dict)  # modules made in the step
     open: bool = True
     _lifted: dict[int, Traced] = field(default_factory=dict)
     _count: int = 0
@@ -165,9 +173,22 @@ class Trace:
         lifted = list(payloads)
         for i, (x, payload) in enumerate(zip(inputs, payloads)):
             if type(payload) is ndarray and isinstance(x, Node):
+                if x.op is not None and x.requires_grad:
+                    self.refuse_outside(x)
                 self.tensors.setdefault(id(x), x)
                 lifted[i] = self.lift(payload)
         return lifted
+
+    def refuse_outside(self, tensor: Any) -> None:
+        """Stop where a graph that was recorded before the step would have to be followed into it:
+        a replay has no such graph."""
+        if tensor.op is not None:
+            refuse(
+                f"a tensor is used that {tensor.op.name} computed before the step, and that has a "
+                "graph",
+                "The graph would be lost at the border of the step: compute it in the step, or use "
+                "t.detach().",
+            )
 
     def run(self, *arrays: ndarray) -> list[ndarray]:
         """The outputs for other arrays of the same shapes, instruction by instruction: the
@@ -198,22 +219,31 @@ class Trace:
             return x
         return self.lift(np.asarray(x)).place
 
-    def touch(self, tensors: Any, *, cleared: bool) -> None:
-        """Remember the `.grad` that each tensor came with: a trace leaves it as it was. `cleared`:
-        it is about to be thrown away, and does not matter."""
-        for tensor in tensors:
-            if id(tensor) in self.gradients:
-                continue
-            if tensor.grad is None and not cleared:
-                self.without_gradient.append(tensor)
-            self.gradients[id(tensor)] = (tensor, tensor.grad)
-            held = tensor.grad
-            if held is not None and type(held.payload) is ndarray:
-                # From here on it is the `.grad` that any later call comes with.
-                arrived = Traced(self, held.payload, self.place(held.payload, "gradient"))
-                self.arrived.append((tensor, arrived.place))
-                tensor.grad = type(tensor)._of(arrived)
-                tensor.grad.stash = held.stash
+    def touch(self, tensor: Any, slot: Any, *, cleared: bool) -> None:
+        """Remember the `.grad` that a tensor came with, which is in `slot`: a trace leaves it as it
+        was. `cleared`: it is about to be thrown away, and does not matter."""
+        if id(tensor) in self.gradients or id(tensor) in self.born:
+            return
+        try:
+            held = slot.__get__(tensor)
+        except AttributeError:  # just now being made
+            self.born.add(id(tensor))
+            return
+        if held is not None and not isinstance(held, Node):
+            refuse(
+                f"the .grad of a tensor of shape {tensor.shape} is a {type(held).__name__}",
+                "Put a Tensor there: t.grad = tg.Tensor(array).",
+            )
+        if held is None and not cleared:
+            self.without_gradient.append(tensor)
+        self.gradients[id(tensor)] = (tensor, held)
+        if isinstance(held, Node) and type(held.payload) is ndarray:
+            # From here on it is the `.grad` that any later call comes with.
+            arrived = Traced(self, held.payload, self.place(held.payload, "gradient"))
+            self.arrived.append((tensor, arrived.place))
+            made: Any = type(tensor)._of(arrived)
+            made.stash = held.stash
+            slot.__set__(tensor, made)
 
     def write(self, target: Any, value: Traced) -> None:
         """Note that `value` is written into the memory of the leaf, or array, `target`."""
@@ -237,7 +267,6 @@ class Trace:
 
     def step(self, optimizer: Any) -> None:
         """Note a step of `optimizer` on every parameter that has a gradient."""
-        self.touch(optimizer.params, cleared=False)
         self.optimizers.setdefault(id(optimizer), optimizer)
         chosen = [i for i, p in enumerate(optimizer.params) if p.grad is not None]
         due = [optimizer.params[i] for i in chosen]
@@ -257,6 +286,22 @@ class Trace:
         self.note("update", None, (*map(self.lift, arrays), *grads), params, ())
         for array in arrays:
             self.written(array)
+        mark_written(*due)
+
+    def sets(self, module: Any, name: str, value: Any) -> bool:
+        """Whether an attribute of a module has this value already, as by train() in each step. Stop
+        where the step sets another; in a module that it has just made, it may."""
+        if not vars(module) and id(module) not in self.modules:
+            self.building[id(module)] = module
+        if id(module) in self.building:
+            return False
+        if value is None or getattr(module, name, None) is not value:
+            refuse(
+                f"the step sets {type(module).__name__}.{name}, which a program would do once, and "
+                "never again",
+                "Set it outside the step, or return what is to be kept.",
+            )
+        return True
 
     def refuse_numbers(self, what: str, instead: str) -> NoReturn:
         """Stop: `what` would take numbers out of the step, where they change from call to call."""
@@ -268,6 +313,10 @@ class Trace:
             "with tg.where; decide what does not depend on them before the step.",
             code="traced-value",
         )
+
+    def refuse_random(self, what: str, instead: str) -> NoReturn:
+        """Stop: `what` would happen to a generator once, and not at each call."""
+        refuse(f"{what} would move the stream of random numbers only once", instead)
 
     def draw(self, draw: Callable[[], ndarray], example: ndarray) -> Traced:
         """An array that `draw` makes anew before each run; `example` is what it looks like."""
@@ -288,6 +337,13 @@ class Traced(Recorder):
         self.value = value
         self.place = place or trace.place(value)
 
+    def lie_dense(self) -> None:
+        """What the program computes lies side by side in C order; NumPy keeps the order of its
+        operands, as in x.T + 1."""
+        if self.place.of is None and not self.value.flags.c_contiguous:
+            self.value = self.value.copy(order="C")
+            self.place.strides = self.value.strides
+
     @classmethod
     def record(cls, op: Op, inputs: tuple, params: dict[str, Any] = NO_PARAMS) -> Any:
         """Compute `op` and note it; a Tensor among the inputs records first and comes back with its
@@ -303,7 +359,10 @@ class Traced(Recorder):
         made = cls(trace, np.asarray(out))
         if op.view:
             _look_into(made, inputs[0])
+        made.lie_dense()
         left = [cls(trace, a) for a in _arrays(stash)]
+        for x in left:
+            x.lie_dense()
         trace.note("forward", op, inputs, params, [made.place, *(x.place for x in left)])
         if not op.stash:
             return made
@@ -327,6 +386,9 @@ class Traced(Recorder):
             cls(trace, np.asarray(x)) if x is not None and need else None
             for x, need in zip(results, needs)
         ]
+        for x in made:
+            if x is not None:
+                x.lie_dense()
         places = [None if x is None else x.place for x in made]
         trace.note("vjp", op, (g, out, *values, *left), params, places)
         return made

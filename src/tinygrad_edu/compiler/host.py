@@ -14,7 +14,6 @@ written for it, with nothing in them but what this program needs:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from operator import is_
 from typing import Any
 
 from numpy import empty, ndarray
@@ -24,9 +23,10 @@ from ..nn.module import Module
 from ..tensor import Tensor
 from .calls import PythonCall
 from .capture import Place
-from .guards import Guard, same
+from .guards import Guard
 from .interpret import execute
-from .step import Argument
+from .reach import NOTHING, same
+from .step import Argument, Result, is_named_tuple
 
 WRITTEN_OUT = 16  # members of a list that are compared one by one in the source
 
@@ -75,12 +75,12 @@ def admission(program: Any, leaves: Sequence[Any]) -> Source:
         source.line(f"    {given}= args")
     for i, leaf in enumerate(leaves):
         _refuse_unless(source, _form(source, f"x{i}", leaf))
+    _identities(source, leaves, program.guard)
     _guard(source, program.guard)
     for condition in program.conditions:
         _refuse_unless(source, [f"{source.name(condition, 'c')}()"])
-    for owner, _ in program.arriving:
-        if not isinstance(owner, Argument):
-            _refuse_unless(source, [f"{source.name(owner, 't')}.grad is not None"])
+    for owner, place in program.arriving:
+        _arrives(source, f"{_owner(source, owner)}.grad", place)
     source.line("    return True")
     return source
 
@@ -95,18 +95,49 @@ def _refuse_unless(source: Source, conditions: Iterable[str]) -> None:
 def _form(source: Source, x: str, leaf: Any) -> list[str]:
     kind = "Tensor" if isinstance(leaf, Tensor) else "ndarray"
     dtype = source.name(leaf.dtype, "d")
-    wanted = [f"type({x}) is {kind}", f"{x}.shape == {leaf.shape!r}", f"{x}.dtype is {dtype}"]
+    wanted = [f"type({x}) is {kind}", f"{x}.shape == {leaf.shape!r}"]
+    wanted.append(f"({x}.dtype is {dtype} or {x}.dtype == {dtype})")
     if kind == "Tensor":
         wanted.append(f"{x}.requires_grad is {leaf.requires_grad}")
         wanted.append(f"{x}.grad is {'not ' if leaf.grad is not None else ''}None")
     return wanted
 
 
+def _arrives(source: Source, grad: str, place: Place) -> None:
+    """Whether a gradient that is added to has the form that it had."""
+    dtype = source.name(place.dtype, "d")
+    _refuse_unless(
+        source,
+        [
+            f"type({grad}) is Tensor",
+            f"type({grad}.payload) is ndarray",
+            f"{grad}.payload.shape == {place.shape!r}",
+            f"{grad}.payload.dtype == {dtype}",
+        ],
+    )
+
+
+def _identities(source: Source, leaves: Sequence[Any], guard: Guard) -> None:
+    """Arguments that want a gradient: leaves without hooks, none of them known to the step by
+    another name, and two of them the same tensor only where they were so before."""
+    wanting = [i for i, x in enumerate(leaves) if isinstance(x, Tensor) and x.requires_grad]
+    for i in wanting:
+        own = source.name(guard.own, "own")
+        _refuse_unless(
+            source, [f"x{i}.op is None", f"x{i}.hooks is None", f"id(x{i}) not in {own}"]
+        )
+        for j in wanting[: wanting.index(i)]:
+            not_ = "" if leaves[i] is leaves[j] else "not "
+            _refuse_unless(source, [f"x{i} is {not_}x{j}"])
+
+
 def _guard(source: Source, guard: Guard) -> None:
     """What guards.py compares, in its order."""
-    for tensor, array, wanted in guard.tensors:
-        t, a = source.name(tensor, "t"), source.name(array, "a")
-        _refuse_unless(source, [f"{t}.payload is {a}", f"{t}.requires_grad is {wanted}"])
+    for tensor, array, wanted, hooks in guard.tensors:
+        t, a, h = source.name(tensor, "t"), source.name(array, "a"), source.name(hooks, "h")
+        _refuse_unless(
+            source, [f"{t}.payload is {a}", f"{t}.requires_grad is {wanted}", f"{t}.hooks is {h}"]
+        )
     for tensor in guard.without_gradient:
         _refuse_unless(source, [f"{source.name(tensor, 't')}.grad is None"])
     for optimizer, params in guard.optimizers:
@@ -114,27 +145,33 @@ def _guard(source: Source, guard: Guard) -> None:
     for cell, value in guard.cells:
         _identity(source, f"{source.name(cell, 'cell')}.cell_contents", value)
     for space, key, value in guard.names:
-        _identity(source, f"{source.name(space, 'names')}.get({key!r})", value)
+        space_name, nothing = source.name(space, "names"), source.name(NOTHING, "nothing")
+        _identity(source, f"{space_name}.get({key!r}, {nothing})", value)
     for held, members in guard.lists:
         _members(source, source.name(held, "l"), members)
+    for reach in guard.others:
+        _refuse_unless(source, [f"{source.name(reach, 'reach')}.rest_holds()"])
     g = source.name(guard, "guard")
     module = source.name(Module, "m")
-    _refuse_unless(source, [f"({module}.changes == {g}.changes or {g}.modules_hold())"])
+    _refuse_unless(source, [f"({module}.changes is {g}.changes or {g}.modules_hold())"])
 
 
 def _identity(source: Source, now: str, value: Any) -> None:
+    _refuse_unless(source, [_is(source, now, value)])
+
+
+def _is(source: Source, now: str, value: Any) -> str:
     then = source.name(value, "v")
-    _refuse_unless(source, [f"({now} is {then} or same({now}, {then}))"])
+    return f"({now} is {then} or same({now}, {then}))"
 
 
 def _members(source: Source, held: str, members: Sequence[Any]) -> None:
     """Whether a list still has the same members."""
     wanted = [f"len({held}) == {len(members)}"]
     if len(members) <= WRITTEN_OUT:
-        wanted += [f"{held}[{i}] is {source.name(m, 'v')}" for i, m in enumerate(members)]
+        wanted += [_is(source, f"{held}[{i}]", m) for i, m in enumerate(members)]
     else:
-        source.names["is_"] = is_
-        wanted.append(f"all(map(is_, {held}, {source.name(members, 'members')}))")
+        wanted.append(f"all(map(same, {held}, {source.name(members, 'members')}))")
     _refuse_unless(source, wanted)
 
 
@@ -159,6 +196,7 @@ def replay(program: Any, memory: Any, leaves: Sequence[Any]) -> Source:
         source.line(f"        y{k} = empty({place.shape!r}, {dtype})")
         arrays.append(f"y{k}")
     _calls(source, memory, arrays)
+    source.line("        pass")
     _left_behind(source, program, "1")
     source.line(f"    return {_expression(source, program, program.result)}")
     results = "".join(f", y{k}" for k in range(len(program.outputs)))
@@ -176,6 +214,8 @@ def _arriving(source: Source, program: Any, leaves: Sequence[Any]) -> list[str]:
     names = []
     for i, leaf in enumerate(leaves):
         numbers = f"x{i}.payload" if isinstance(leaf, Tensor) else f"x{i}"
+        if not leaf.dtype.isnative:
+            numbers = f"{numbers}.astype({source.name(leaf.dtype.newbyteorder('='), 'd')})"
         source.line(f"    a{i} = {numbers}")
         names.append(f"a{i}")
     for k, (owner, _) in enumerate(program.arriving):
@@ -231,13 +271,17 @@ def _left_behind(source: Source, program: Any, steps: str) -> None:
 
 def _expression(source: Source, program: Any, result: Any) -> str:
     """What the step returns, as an expression."""
-    if isinstance(result, Place):
-        return f"{source.name(program.made, 'made')}(y{program.numbers[result]})"
+    if isinstance(result, Result):
+        made = program.recorded if result.recorded else program.made
+        return f"{source.name(made, 'made')}(y{program.numbers[result.place]})"
     if isinstance(result, Argument):
         return f"{source.name(_as_tensor, 'tensor')}(x{result.index})"
     if type(result) in (tuple, list):
         inner = "".join(f"{_expression(source, program, part)}, " for part in result)
         return f"({inner})" if type(result) is tuple else f"[{inner}]"
+    if is_named_tuple(result):
+        inner = "".join(f"{_expression(source, program, part)}, " for part in result)
+        return f"{source.name(type(result), 'kind')}({inner})"
     if type(result) is dict:
         inner = ", ".join(
             f"{source.name(key, 'key')}: {_expression(source, program, part)}"

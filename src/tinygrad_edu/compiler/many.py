@@ -18,9 +18,8 @@ from ..dtypes import as_array
 from ..errors import ArgumentError, CallError, DtypeError, RangeError, ShapeError
 from ..kernels.library import ffi, lib
 from ..tensor import Tensor
-from .capture import Place
-from .program import Program, address
-from .step import Argument
+from .program import Program, address, from_a_program, with_a_lost_graph
+from .step import Argument, Result, like
 
 SECONDS = 0.05
 
@@ -97,8 +96,11 @@ def run_many(
             done = _in_c(program, batches, done, full, seconds, stacks, callback)
         if callback is not None:
             callback(done, count)
-    joined = [Tensor._of(np.concatenate(parts)) for parts in zip(*_alike(stacks))]
-    return type(form)(joined) if isinstance(form, (tuple, list)) else joined[0] if joined else None
+    joined = [
+        (with_a_lost_graph if part.requires_grad else from_a_program)(np.concatenate(parts))
+        for part, parts in zip(_listed(form), zip(*_alike(stacks)))
+    ]
+    return like(form, joined) if isinstance(form, (tuple, list)) else joined[0] if joined else None
 
 
 def _numbers(result: Any) -> list[ndarray]:
@@ -137,7 +139,7 @@ def _runs_alone(program: Program) -> bool:
         and not (program.draws or program.arriving)
         and not any(isinstance(owner, Argument) for owner, _ in program.gradients)
         and not any(isinstance(owner, Argument) for owner in program.cleared)
-        and all(isinstance(place, Place) for place in _listed(program.result))
+        and all(isinstance(result, Result) for result in _listed(program.result))
     )
 
 
@@ -186,7 +188,7 @@ class _Run:
     def steps(self, first: int, count: int) -> list[ndarray]:
         """The results of `count` steps from number `first` on, stacked."""
         program, size = self.program, self.batches.batch_size
-        results = _listed(program.result)
+        results = [result.place for result in _listed(program.result)]
         made = [
             np.empty((count if place in results else 1, *place.shape), place.dtype)
             for place in program.outputs

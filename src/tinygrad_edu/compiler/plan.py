@@ -50,6 +50,7 @@ def plan(
     rest = [p for p in temporary if p not in made.registers]
     shares = _over_operands(calls, rest, first, last)
     _share_where_asked(shares, calls, over, set(rest), last)
+    _take_chains_whole(made.chains, first, last)
     _assign_offsets(made, rest, shares, first, last)
     return made
 
@@ -105,6 +106,20 @@ def _assign_registers(
 
 
 # ------------------------------------------------------------------------------------------ arena
+
+
+def _take_chains_whole(
+    chains: list[tuple[int, int]], first: dict[Place, int], last: dict[Place, int]
+) -> None:
+    """Let what is written or read in a chain live as long as all of it: the calls of a chain take
+    turns, tile by tile, so that the first call reads its later tiles after the last call has
+    written its earlier ones."""
+    for begin, end in chains:
+        for place in first:
+            if begin <= first[place] < end:
+                first[place] = begin
+            if begin <= last[place] < end:
+                last[place] = end - 1
 
 
 def _over_operands(

@@ -11,6 +11,8 @@ from numpy import ndarray
 from numpy.lib.stride_tricks import as_strided
 
 from ..kernels.library import HEAD, ffi, lib
+from ..op import Op
+from ..ops.shape import ANY
 from ..tensor import Tensor
 from ..writes import marker
 from .calls import Builder, Call, InOut, Out, PythonCall, Table
@@ -21,7 +23,7 @@ from .interpret import execute
 from .lower import lower
 from .plan import ALIGNMENT, TILE, plan
 from .simplify import needed, shared, uses
-from .step import Step
+from .step import Result, Step, is_named_tuple
 
 _FROM_A_PROGRAM = (
     "it came out of a compiled step, which leaves no graph: call backward() inside the step"
@@ -31,11 +33,12 @@ _FROM_A_PROGRAM = (
 class Program:
     """One trace of a step, ready to be run on arguments of the same shapes and dtypes."""
 
-    def __init__(self, function: Any, step: Step, leaves: Sequence[Any]) -> None:
+    def __init__(self, guard: Guard, step: Step, leaves: Sequence[Any]) -> None:
         trace = step.trace
         self.trace = trace
-        self.guard = Guard(function, trace)
-        instructions, same = shared(trace.instructions)
+        self.guard = guard
+        left = [p for _, p in step.gradients if p is not None]
+        instructions, same = shared(trace.instructions, {*_places(step.result), *left})
         self.result = _exchanged(step.result, same)
         gradients = [(owner, same.get(p, p) if p else None) for owner, p in step.gradients]
         leaving = [*_places(self.result), *(p for _, p in gradients if p is not None)]
@@ -50,7 +53,7 @@ class Program:
         self.plan = plan(self.calls, self.outputs, builder.over)
         self.numbers = {place: k for k, place in enumerate(self.outputs)}
         self.lock = threading.Lock()
-        self.made = _from_a_program
+        self.made, self.recorded = from_a_program, with_a_lost_graph
         # What a run leaves behind.
         self.cleared = [owner for owner, place in gradients if place is None]
         self.gradients = [(owner, self.numbers[place]) for owner, place in gradients if place]
@@ -266,10 +269,30 @@ def _moves(call: Call, registers: dict[Place, int]) -> list[int]:
 # ----------------------------------------------------------------------------- what goes in and out
 
 
-def _from_a_program(array: ndarray) -> Tensor:
+def from_a_program(array: ndarray) -> Tensor:
+    """A result."""
     made = Tensor._of(array)
     made.stash = _FROM_A_PROGRAM
     return made
+
+
+def with_a_lost_graph(array: ndarray) -> Tensor:
+    """What has a graph in eager mode has one here that no backward can follow: it says so, where
+    otherwise a part of a gradient would be missing without a word."""
+    made = from_a_program(array)
+    made.op, made.requires_grad = _COMPILED, True
+    return made
+
+
+_COMPILED = Op(
+    "compiled step",
+    lambda: None,
+    vjps=(),
+    domain=(ANY,),
+    cases=None,
+    inputs=(),
+    public=False,
+)
 
 
 def _external(program: Program) -> dict[Place, int]:
@@ -305,8 +328,8 @@ def _written(instructions: Sequence[Any], trace: Any) -> list[Any]:
 
 
 def _places(result: Any) -> list[Place]:
-    if isinstance(result, Place):
-        return [result]
+    if isinstance(result, Result):
+        return [result.place]
     parts = result.values() if isinstance(result, dict) else result
     return (
         [place for part in parts for place in _places(part)]
@@ -316,10 +339,11 @@ def _places(result: Any) -> list[Place]:
 
 
 def _exchanged(result: Any, same: dict[Place, Place]) -> Any:
-    if isinstance(result, Place):
-        return same.get(result, result)
-    if type(result) in (tuple, list):
-        return type(result)([_exchanged(part, same) for part in result])
-    if type(result) is dict:
+    if isinstance(result, Result):
+        return Result(same.get(result.place, result.place), result.recorded)
+    if isinstance(result, (tuple, list)):
+        parts = [_exchanged(part, same) for part in result]
+        return type(result)(*parts) if is_named_tuple(result) else type(result)(parts)
+    if isinstance(result, dict):
         return {name: _exchanged(part, same) for name, part in result.items()}
     return result

@@ -14,9 +14,13 @@ import numpy as np
 from .capture import Instruction, Place
 
 
-def shared(instructions: Iterable[Instruction]) -> tuple[list[Instruction], dict[Place, Place]]:
+def shared(
+    instructions: Iterable[Instruction], leaving: set[Place]
+) -> tuple[list[Instruction], dict[Place, Place]]:
     """Common subexpressions once: (the instructions that are left, place -> the equal place that
-    was there before)."""
+    was there before). Of those that are `leaving`, which belong to the caller, no two become one.
+    """
+    taken = set(leaving)
     kept: list[Instruction] = []
     same: dict[Place, Place] = {}
     known: dict[Any, Instruction] = {}
@@ -26,6 +30,10 @@ def shared(instructions: Iterable[Instruction]) -> tuple[list[Instruction], dict
             known.clear()
         key = _key(step)
         before = known.get(key) if key is not None else None
+        if before is not None and any(
+            here in leaving and there in taken for here, there in zip(step.outputs, before.outputs)
+        ):
+            before = None
         if before is None or len(before.outputs) != len(step.outputs):
             kept.append(step)
             if key is not None:
@@ -34,6 +42,8 @@ def shared(instructions: Iterable[Instruction]) -> tuple[list[Instruction], dict
         for here, there in zip(step.outputs, before.outputs):
             if here is not None:
                 same[here] = there
+                if here in leaving:
+                    taken.add(there)
     for step in kept:
         for place in step.outputs:
             if place is not None and place.of in same:
@@ -45,7 +55,7 @@ def _key(step: Instruction) -> Any:
     """What makes two instructions the same; None for what must be run each time."""
     if step.kind not in ("forward", "vjp"):
         return None
-    inputs = tuple([x if isinstance(x, Place) else (type(x), x) for x in step.inputs])
+    inputs = tuple([x if isinstance(x, Place) else (type(x), str(x)) for x in step.inputs])
     wanted = tuple([place is not None for place in step.outputs])
     key = (step.kind, step.op.name, inputs, _frozen(step.params), wanted)
     try:
@@ -62,7 +72,7 @@ def _frozen(value: Any) -> Any:
         return tuple([_frozen(part) for part in value])
     if isinstance(value, slice):
         return "slice", value.start, value.stop, value.step
-    return (type(value), value) if isinstance(value, (int, float, np.generic)) else value
+    return (type(value), str(value)) if isinstance(value, (float, np.generic)) else value
 
 
 def needed(instructions: list[Instruction], results: Iterable[Place]) -> list[Instruction]:

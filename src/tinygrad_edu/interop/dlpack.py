@@ -43,6 +43,7 @@ def _dlpack(self: Tensor, **kwargs: Any) -> Any:
             "Pass t.detach().",
             code="leaves-the-graph",
         )
+    self._stay_traced("__dlpack__")
     if not self.payload.flags.writeable and not kwargs.get("copy"):
         raise SharingError(
             "__dlpack__: the memory of this tensor is read-only, and another library could write "

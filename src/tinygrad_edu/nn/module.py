@@ -21,7 +21,7 @@ from ..errors import (
     TinygradEduError,
     UnknownNameError,
 )
-from ..graph import open_trace, traces
+from ..graph import open_trace, stay_outside, traces
 from ..tensor import Tensor
 from ..writes import mark_written
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from .summary import Summary
 
 _keys = itertools.count()
+
+
+_AROUND = "Save and load before the step, or after it."
 
 
 class HookHandle:
@@ -42,11 +45,11 @@ class HookHandle:
         """Take the hook away; a second time does nothing."""
         hooks = dict(self._module._forward_hooks)
         hooks.pop(self._key, None)
-        Module.changes += 1
         if hooks:
             self._module._forward_hooks = hooks
         else:  # back to the class's empty one: the module is as if it had never had a hook
             vars(self._module).pop("_forward_hooks", None)
+            Module.changes = object()
 
 
 class Module:
@@ -59,17 +62,21 @@ class Module:
     training: bool = True
     _forward_hooks: Mapping[int, Callable[..., Any]] = {}
 
-    changes = (
-        0  # how often an attribute of any module was set: whoever kept what one held looks again
-    )
+    # Another object after each time that an attribute of any module was set: whoever kept what one
+    # held looks again. (Not a count, of which two threads could make one step together.)
+    changes = object()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        Module.changes += 1
+        if traces and (trace := open_trace()) is not None and trace.sets(self, name, value):
+            return
         object.__setattr__(self, name, value)
+        Module.changes = object()
 
     def __delattr__(self, name: str) -> None:
-        Module.changes += 1
+        if traces and (trace := open_trace()) is not None:
+            trace.sets(self, name, None)
         object.__delattr__(self, name)
+        Module.changes = object()
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         raise ForwardError(f"{type(self).__name__} has no forward method: define forward(self, x).")
@@ -160,6 +167,7 @@ class Module:
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """{path: copy of the array} of every parameter and buffer."""
+        stay_outside("state_dict()", _AROUND)
         return {path: tensor.payload.copy() for path, tensor, _ in self._named_tensors()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -168,6 +176,7 @@ class Module:
         All names, shapes and dtypes are checked first: it loads whole or, raising KeyError,
         ShapeError or DtypeError, not at all.
         """
+        stay_outside("load_state_dict()", _AROUND)
         own = {path: tensor for path, tensor, _ in self._named_tensors()}
         missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if missing or unknown:
@@ -212,10 +221,7 @@ class Module:
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
-        parameters = self.parameters()
-        if traces and (trace := open_trace()) is not None:
-            trace.touch(parameters, cleared=True)
-        for parameter in parameters:
+        for parameter in self.parameters():
             parameter.grad = None
 
     # -------------------------------------------------------------------------------------- reading

@@ -1,5 +1,6 @@
 """Rows: products of matrices."""
 
+import math
 from typing import Any
 
 from .. import kernels
@@ -52,7 +53,7 @@ def before_activation(g, out, activation):
 
 
 def _rows(x):
-    return reshape(x, shape=(-1, x.shape[-1]))
+    return reshape(x, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
 
 
 linear = row(

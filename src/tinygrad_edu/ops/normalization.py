@@ -121,7 +121,7 @@ def _normalized(x, weight, bias, axes, eps):
 
 def _moments(x, axes):
     """Mean and variance of the numbers of x, unrecorded."""
-    numbers = x.payload if isinstance(x, Node) else x
+    numbers = x._lifted() if isinstance(x, Node) else x
     distance = numbers - mean(numbers, axis=axes, keepdims=True)
     return mean(numbers, axis=axes), mean(square(distance), axis=axes)
 

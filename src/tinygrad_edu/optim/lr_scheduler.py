@@ -14,17 +14,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, CallError, UnknownNameError
-from ..graph import open_trace, traces
+from ..graph import stay_outside
 from ..tensor import Tensor
 from .optimizer import Optimizer
 
-
-def stay_outside(scheduler: str) -> None:
-    """Refuse to set a rate inside a step that is being compiled: it would be set only once."""
-    if traces and (trace := open_trace()) is not None:
-        trace.refuse_numbers(
-            f"{scheduler}.step()", "Call it after the step: a new rate takes effect at once."
-        )
+_AFTER = "Call it after the step: a new rate takes effect at once."
 
 
 class Scheduler:
@@ -46,7 +40,7 @@ class Scheduler:
 
     def step(self) -> None:
         """Go on by one epoch (or batch) and set the learning rate for it."""
-        stay_outside(type(self).__name__)
+        stay_outside(f"{type(self).__name__}.step()", _AFTER)
         self.last_epoch += 1
         self._apply()
 
@@ -282,7 +276,7 @@ class ReduceLROnPlateau(Scheduler):
 
     def step(self, metric: Any) -> None:  # type: ignore[override]
         """Go on by one epoch, which ended with `metric` (a number, or a Tensor of one element)."""
-        stay_outside(type(self).__name__)
+        stay_outside(f"{type(self).__name__}.step()", _AFTER)
         current = float(metric.item() if isinstance(metric, Tensor) else metric)
         self.last_epoch += 1
         if self._improves(current):

@@ -19,10 +19,12 @@ from ..errors import (
     TinygradEduError,
     UnknownNameError,
 )
-from ..graph import open_trace, traces
+from ..graph import open_trace, stay_outside, traces
 from ..kernels.optimizer import Held
 from ..tensor import STALE, USED, Tensor
 from ..writes import mark_written
+
+_AROUND = "Save and load before the step, or after it."
 
 
 class Optimizer:
@@ -101,8 +103,6 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Forget the gradients, so that the next backward starts from nothing."""
-        if traces and (trace := open_trace()) is not None:
-            trace.touch(self.params, cleared=True)
         for p in self.params:
             p.grad = None
 
@@ -196,6 +196,7 @@ class Optimizer:
         """{name: copy of the array} of all that the next steps depend on, apart from the parameters
         themselves: hyperparameters, ages, and what is kept per parameter (`means.0`). `tg.save`
         writes it."""
+        stay_outside("state_dict()", _AROUND)
         state = {name: np.asarray(getattr(self, name)) for name in self.numbers}
         state["age"] = np.array(self._age, dtype=np.int64)
         for kind in self.memories:
@@ -209,6 +210,7 @@ class Optimizer:
         It loads whole or, raising KeyError, ShapeError, DtypeError or (for hyperparameters out of
         range) ValueError, not at all.
         """
+        stay_outside("load_state_dict()", _AROUND)
         arrays = {name: np.asarray(value) for name, value in state.items()}
         missing = sorted({*self.numbers, "age"} - arrays.keys())
         if missing:

@@ -144,7 +144,7 @@ def _alias(name: str, x: Any) -> Tensor:
     """A node of its own over the memory of `x`, leading on to x where x is recorded."""
     if isinstance(x, Tensor):
         _require_floating(name, x)
-        return identity(x) if x.requires_grad and recording() else leaf(x.payload)
+        return identity(x) if x.requires_grad and recording() else leaf(x._lifted())
     if isinstance(x, Recorder) and not isinstance(x, Node):
         return leaf(x)
     if type(x) in (float, int):
