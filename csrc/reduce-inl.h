@@ -243,6 +243,20 @@ static int NAME(max)(T *y, const T *x, size_t outer, size_t len, size_t inner)
     return TG_OK;
 }
 
+/* ---- Whether all is finite ------------------------------------------------------------------- */
+
+/* x - x is 0 where x is finite and NaN elsewhere; a partial load fills up with 0. */
+static int NAME(finite)(const T *x, size_t n)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        V v = vload_n(x + i, tg_min(LANES, n - i));
+        if (vany(vnot(veq(v - v, vzero())))) {
+            return TG_ENONFINITE;
+        }
+    }
+    return TG_OK;
+}
+
 #undef REDUCE_CHUNK
 #undef REDUCE_WIDTH
 #undef REDUCE_HEIGHT

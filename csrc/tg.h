@@ -17,7 +17,7 @@
 /* cdef: begin */
 
 /* What every kernel returns. */
-enum { TG_OK = 0, TG_ENOMEM = 1, TG_EINDEX = 2 };
+enum { TG_OK = 0, TG_ENOMEM = 1, TG_EINDEX = 2, TG_ENONFINITE = 3 };
 
 /* Flags of gemm: A, B are read transposed; the product is added to C instead of replacing it. */
 enum { TG_TRANS_A = 1, TG_TRANS_B = 2, TG_ACCUMULATE = 4 };

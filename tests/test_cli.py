@@ -437,3 +437,28 @@ def test_a_module_run_is_the_command():
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert json.loads(out)["version"] == tg.__version__
+
+
+# --------------------------------------------------------------------------------- compiled or not
+
+
+@pytest.mark.skipif(tg.kernels.info()["kernels"] != "c", reason="programs need the C kernels")
+def test_the_step_is_compiled_unless_that_is_refused(capsys):
+    compiled = json_of(capsys, *FAST)
+    assert compiled["compiled"] and compiled["eager_because"] is None
+    assert json_of(capsys, *FAST, "--compile")["compiled"]
+    python = json_of(capsys, *FAST, "--no-compile")
+    assert not python["compiled"] and python["eager_because"] == "compile=False"
+    assert abs(compiled["val_accuracy"] - python["val_accuracy"]) < 0.02  # 5 of 270 near a border
+
+
+def test_a_step_that_is_not_compiled_although_asked_says_why_in_one_line(capsys, monkeypatch):
+    from tinygrad_edu.train import steps
+
+    monkeypatch.setattr(steps, "info", lambda: {"kernels": "numpy"})
+    assert main([*FAST, "--compile"]) == 0
+    out, err = capsys.readouterr()
+    assert err == f"fit: training goes on without a compiled step: {steps.NO_KERNELS}\n"
+    assert ", eager)" in out
+    assert main([*FAST, "--compile", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""

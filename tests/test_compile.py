@@ -1192,3 +1192,17 @@ def test_without_the_c_kernels():
         [sys.executable, "-c", code, __file__], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_what_a_forward_does_on_the_side_is_refused():
+    """Only Module.__call__ names `forward`; the code of it counts all the same."""
+    calls = []
+
+    class Counted(tg.nn.Module):
+        def forward(self, x):
+            calls.append(1)
+            return x * 2.0
+
+    model = Counted()
+    with pytest.raises(CompileError, match="calls"):
+        tg.compile(lambda x: model(x))(np.ones(3))

@@ -104,7 +104,11 @@ def test_a_metric_can_be_a_function_and_metrics_can_be_none():
     }
 
 
-def test_the_model_is_in_train_mode_for_training_and_in_eval_mode_for_everything_else():
+@pytest.mark.parametrize(("compile", "epochs"), [(False, 2), (None, 1)])
+def test_the_model_is_in_train_mode_for_training_and_in_eval_mode_for_everything_else(
+    compile, epochs
+):
+    """Python sees every batch, or, compiled, the first one twice."""
     modes = []
 
     class Watched(tg.nn.MLP):
@@ -114,8 +118,9 @@ def test_the_model_is_in_train_mode_for_training_and_in_eval_mode_for_everything
 
     model = Watched(2, [4, 2], rng=0)
     optimizer = tg.optim.SGD(model.parameters(), lr=0.1)
-    fit(model, cross_entropy, optimizer, moons(64), moons(20, 1), epochs=2)
-    assert modes == [True, True, False] * 2
+    val = moons(20, 1)
+    fit(model, cross_entropy, optimizer, moons(64), val, epochs=epochs, compile=compile)
+    assert modes == [True, True, False] * epochs
     assert not model.training
 
 
@@ -314,7 +319,13 @@ def test_a_signal_is_answered_after_the_batch_and_not_inside_it(tmp_path):
     optimizer.step = step
     previous = signal.getsignal(signal.SIGINT)
     history = fit(
-        model, cross_entropy, optimizer, moons(), epochs=9, checkpoint=tmp_path / "best.npz"
+        model,
+        cross_entropy,
+        optimizer,
+        moons(),
+        epochs=9,
+        checkpoint=tmp_path / "best.npz",
+        compile=False,
     )
     assert history.interrupted and history.epochs == 0 and history.best_epoch is None
     assert steps == ["begun", "done"] * 2
@@ -463,6 +474,7 @@ def test_a_history_survives_the_way_to_disk_and_back(tmp_path):
             "best_epoch": 2,
             "interrupted": True,
             "stopped_early": False,
+            "eager_because": None,
         }
     )
     assert History.load(path).to_dict() == history.to_dict()

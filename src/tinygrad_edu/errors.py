@@ -72,10 +72,12 @@ CODES = {
 class TinygradEduError(Exception):
     """The common ancestor, for a caller who wants to catch whatever this package refuses.
 
-    `code` names the situation (see CODES); `args[0]` is the message without it.
+    `code` names the situation (see CODES); `args[0]` is the message without it. `step`: in which
+    step of `Compiled.many` it arose, counted from 0.
     """
 
     code = ""
+    step: int | None = None
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
         super().__init__(message)

@@ -34,8 +34,13 @@ static void F(check_reduction)(size_t outer, size_t len, size_t inner)
         report(len == 0 || most[i] == best, "max", i, most[i], best);
     }
     if (outer * len * inner > 0) {
-        size_t at = (size_t)(random_bits() % (outer * len * inner));
+        size_t all = outer * len * inner;
+        size_t at = (size_t)(random_bits() % all);
+        report(TG(finite)(x, all) == TG_OK, "finite", 0, 0, 0);
+        x[at] = -(T)INFINITY;
+        report(TG(finite)(x, all) == TG_ENONFINITE, "finite of inf", at, 0, 0);
         x[at] = (T)NAN;
+        report(TG(finite)(x, all) == TG_ENONFINITE, "finite of NaN", at, 0, 0);
         TG(max)(most, x, outer, len, inner);
         size_t hit = at / inner / len * inner + at % inner;
         report(isnan(most[hit]), "max of NaN", hit, most[hit], NAN);

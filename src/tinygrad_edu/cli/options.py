@@ -102,6 +102,12 @@ def _add_train(commands: Any) -> None:
     )
     add("--seed", type=_whole(0), default=0, metavar="N", help="of everything random (default: 0)")
     add("--threads", type=_whole(1), metavar="N", help="threads of the kernels")
+    add(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        help="run the training step as a compiled program (default: where that can be done; "
+        "--compile says why where it cannot)",
+    )
     add("--out", metavar="DIR", help="save model.npz and history.json there")
     add("--json", action="store_true", help="print one JSON object instead of the summary")
     add("--quiet", action="store_true", help="show no progress")

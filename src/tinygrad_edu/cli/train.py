@@ -113,6 +113,7 @@ def _fit(model: Any, arguments: argparse.Namespace, parts: Parts, out: Path | No
         callbacks=[anneal],
         progress=False if arguments.quiet else None,
         checkpoint=None if out is None else out / "model.npz",
+        compile=arguments.compile,
     )
 
 
@@ -154,6 +155,8 @@ def _result(
         "seed": arguments.seed,
         **reached,
         "seconds": seconds,
+        "compiled": history.eager_because is None,
+        "eager_because": history.eager_because,
         "threads": system["threads"],
         "kernels": system["kernels"],
         "isa": system["isa"],
@@ -220,7 +223,8 @@ def _summary(result: dict[str, Any], parts: Parts) -> str:
         f"  training       {chosen['training_count']}: {training}",
         f"trained          {result['epochs']} epochs in {result['seconds']:.2f} s by "
         f"{result['kernels']} kernels{' for ' + result['isa'] if result['isa'] else ''} (threads: "
-        f"{result['threads']}); kept epoch {result['best_epoch']}, the best on validation",
+        f"{result['threads']}, {'compiled' if result['compiled'] else 'eager'}); kept epoch "
+        f"{result['best_epoch']}, the best on validation",
         f"accuracy         train {result['train_accuracy']:.4f}   validation "
         f"{result['val_accuracy']:.4f}   test {result['test_accuracy']:.4f}",
         "",

@@ -64,11 +64,11 @@ class Compiled:
         if self.scalars is not None:
             return self.scalars(*args, **kwargs)
         leaves: list[Any] = []
+        form = taken_apart((args, kwargs), leaves)
         if watching or open_trace() is not None:  # every value is checked; or part of another step
-            taken_apart((args, kwargs), leaves)
             tensors = iter([x if isinstance(x, Tensor) else Tensor(x) for x in leaves])
             return self.function(*filled(args, tensors), **filled(kwargs, tensors))
-        key = (taken_apart((args, kwargs), leaves), recording(), *map(_signature, leaves))
+        key = (form, recording(), *map(_signature, leaves))
         try:
             program = self._found(key, leaves) or self._traced(key, args, kwargs, leaves)
         except CallError as error:
@@ -100,7 +100,9 @@ class Compiled:
         is answered as often, and what was done until then has been done. What it changes (a
         learning rate) takes effect at once. A step that draws random numbers, or uses operations
         without a C kernel, is called batch by batch. Raises ShapeError for arrays of unequal
-        lengths or results of unequal shapes, DtypeError and IndexError for a wrong order.
+        lengths or results of unequal shapes, DtypeError and IndexError for a wrong order. An error
+        that arises in a step has its number, counted from 0, as `error.step`; the steps before have
+        been done, and their results are lost.
         """
         return run_many(self, Batches(arrays, batch_size, order), callback)
 

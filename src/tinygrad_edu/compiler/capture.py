@@ -96,6 +96,7 @@ class Instruction:
         "write"    the second input is written into the first
         "update"   a step of `params["optimizer"]`: inputs = weights, then gradients
         "draw"     outputs are drawn by `params["draw"]`
+        "check"    `params["refuse"](input)` is called, and raises, where the input is not finite
     """
 
     kind: str
@@ -302,6 +303,11 @@ class Trace:
                 "Set it outside the step, or return what is to be kept.",
             )
         return True
+
+    def check(self, value: Traced, refuse: Callable[[ndarray], Any]) -> None:
+        """Note that the numbers of `value` must be finite at this point of the step: where they are
+        not, `refuse(numbers)` raises, and nothing that comes after has been done."""
+        self.note("check", None, (value,), {"refuse": refuse}, ())
 
     def refuse_numbers(self, what: str, instead: str) -> NoReturn:
         """Stop: `what` would take numbers out of the step, where they change from call to call."""

@@ -68,12 +68,20 @@ def _draw(instruction: Instruction, inputs: Sequence[Any]) -> list[Any]:
     return [instruction.params["draw"]()]
 
 
+def _check(instruction: Instruction, inputs: Sequence[Any]) -> list[Any]:
+    (numbers,) = inputs
+    if not np.isfinite(numbers).all():
+        instruction.params["refuse"](numbers)
+    return []
+
+
 _MEANING = {
     "forward": _forward,
     "vjp": _vjp,
     "write": _write,
     "update": _update,
     "draw": _draw,
+    "check": _check,
 }
 
 

@@ -81,7 +81,7 @@ def _row(step: Instruction) -> Row:
         return FORWARD.get(step.op.name) or (_moved if step.op.view else _unary)
     if step.kind == "vjp":
         return BACKWARD.get(step.op.name) or _unary_vjp
-    return _write if step.kind == "write" else lower_update
+    return {"write": _write, "check": _check, "update": lower_update}[step.kind]
 
 
 # --------------------------------------------------------------------------- element by element
@@ -255,6 +255,16 @@ def _counted(b: Builder, step: Instruction) -> bool:
         return False
     b.calls.pop()
     b.call("count", I64, InOut(target), added.inputs[1])
+    return True
+
+
+def _check(b: Builder, step: Instruction) -> bool:
+    """A status other than TG_OK ends the run, and Memory.explain asks Python what to say."""
+    (x,) = step.inputs
+    dense = _dense(b, x.dtype, x)
+    if dense is None:
+        return False
+    b.call("finite", x.dtype, *dense, x.size)
     return True
 
 

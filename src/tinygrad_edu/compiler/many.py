@@ -9,17 +9,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import ndarray
 
+from ..anomaly import watching
 from ..dtypes import as_array
-from ..errors import ArgumentError, CallError, DtypeError, RangeError, ShapeError
+from ..errors import (
+    ArgumentError,
+    CallError,
+    CompileError,
+    DtypeError,
+    RangeError,
+    ShapeError,
+    TinygradEduError,
+)
 from ..kernels.library import ffi, lib
 from ..tensor import Tensor
 from .program import Program, address, from_a_program, with_a_lost_graph
 from .step import Argument, Result, like
+
+if TYPE_CHECKING:
+    from . import Compiled
 
 SECONDS = 0.05
 
@@ -77,9 +89,7 @@ def _order(order: Any, n: int) -> ndarray:
     return np.ascontiguousarray(rows, np.int64)
 
 
-def run_many(
-    step: Callable[..., Any], batches: Batches, callback: Callable[[int, int], Any] | None
-) -> Any:
+def run_many(step: Compiled, batches: Batches, callback: Callable[[int, int], Any] | None) -> Any:
     """Run `step`, a Compiled, on every batch: what it returns, stacked along a new first axis."""
     stacks: list[list[ndarray]] = []
     form: Any = None
@@ -87,11 +97,15 @@ def run_many(
     full = len(batches.order) // batches.batch_size
     while done < count:
         began = time.perf_counter()
-        form = step(*batches.at(done))
+        try:
+            form = step(*batches.at(done))
+        except TinygradEduError as error:
+            _locate(error, done, count)
+            raise
         stacks.append([x[np.newaxis] for x in _numbers(form)])
         done += 1
-        program = step.program  # type: ignore[attr-defined]
-        if done < full and _runs_alone(program):
+        program = step._shown
+        if done < full and program is not None and not watching and _runs_alone(program):
             seconds = time.perf_counter() - began
             done = _in_c(program, batches, done, full, seconds, stacks, callback)
         if callback is not None:
@@ -101,6 +115,13 @@ def run_many(
         for part, parts in zip(_listed(form), zip(*_alike(stacks)))
     ]
     return like(form, joined) if isinstance(form, (tuple, list)) else joined[0] if joined else None
+
+
+def _locate(error: TinygradEduError, done: int, count: int) -> None:
+    """Have `error` say in which step it arose; a step that cannot be compiled cannot in any."""
+    error.step = done
+    if not isinstance(error, CompileError):
+        error.add_note(f"In step {done + 1} of {count} of Compiled.many.")
 
 
 def _numbers(result: Any) -> list[ndarray]:
@@ -212,8 +233,12 @@ class _Run:
             steps = int(done[0])
             program.leave((), steps, *[array[max(min(steps, len(array)) - 1, 0)] for array in made])
             if status:
-                batch = (*self.leaves, *[array[0] for array in made])
-                program.memory.explain(calls[failed[0]], batch)
+                try:
+                    batch = (*self.leaves, *[array[min(steps, len(array) - 1)] for array in made])
+                    program.memory.explain(calls[failed[0]], batch)
+                except TinygradEduError as error:
+                    _locate(error, first + steps, len(self.batches))
+                    raise
         found = dict(zip(program.outputs, made))
         return [found[place] for place in results]
 

@@ -216,6 +216,8 @@ def _state(generator: Any) -> bytes:
 
 
 def _defined_at(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
     code = getattr(getattr(function, "__func__", function), "__code__", None)
     return f"{Path(code.co_filename).name}:{code.co_firstlineno}" if code else repr(function)
 
@@ -274,6 +276,7 @@ def _array(reach: Reach, array: ndarray, path: str) -> None:
 
 def _module(reach: Reach, module: Module, path: str) -> None:
     reach.modules.append((module, dict(vars(module)), path))
+    reach.words.add("forward")  # which only Module.__call__ names
     _kind(reach, module)
     for name, value in vars(module).items():
         reach.follow(value, f"{path}.{name}")

@@ -82,7 +82,7 @@ def needed(instructions: list[Instruction], results: Iterable[Place]) -> list[In
     kept: list[Instruction] = []
     for step in reversed(instructions):
         alive = [place is not None and place.root in wanted for place in step.outputs]
-        if step.kind not in ("write", "update", "draw") and not any(alive):
+        if step.kind not in ("write", "update", "draw", "check") and not any(alive):
             continue
         if step.kind == "vjp":
             step.outputs = tuple([p if ok else None for p, ok in zip(step.outputs, alive)])

@@ -334,7 +334,7 @@ def _named(instruction: Any) -> str:
 
 
 def _same_params(a: Any, b: Any) -> bool:
-    if a.kind in ("update", "draw") or a.params is b.params:
+    if a.kind in ("update", "draw", "check") or a.params is b.params:
         return True
     return repr(a.params) == repr(b.params)
 

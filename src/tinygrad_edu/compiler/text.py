@@ -74,9 +74,10 @@ def _footer(program: Program, names: _Names) -> str:
 
 def _line(call: Call | PythonCall, names: _Names, tiled: bool) -> str:
     written = ", ".join(f"{names.typed(p)} ({names.home(p)})" for p in call.writes)
+    written = f"{written} = " if written else ""
     if isinstance(call, PythonCall):
         given = ", ".join(_word(x, names) for x in call.instruction.inputs)
-        return f"{written} = {_called(call.instruction)}({given})  [by Python]"
+        return f"{written}{_called(call.instruction)}({given})  [by Python]"
     words = [w for w in call.words if not isinstance(w, Out)]
     if call.prepare is not None:
         words = [w for w in words if not isinstance(w, (int, float))]
@@ -84,7 +85,7 @@ def _line(call: Call | PythonCall, names: _Names, tiled: bool) -> str:
     if call.prepare is not None:
         given += ", numbers read at each run"
     where = "" if tiled else f"  # {call.instruction.where}"
-    return f"{written} = {call.name}({given}){where}"
+    return f"{written}{call.name}({given}){where}"
 
 
 def _called(instruction: Instruction) -> str:

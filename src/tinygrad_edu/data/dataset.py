@@ -107,9 +107,13 @@ class DataLoader:
         full, rest = divmod(len(self.dataset), self.batch_size)
         return full + (rest > 0 and not self.drop_last)
 
+    def order(self) -> np.ndarray | None:
+        """The row numbers of one pass, (n,), drawn anew for each if shuffled; None for all rows as
+        they stand."""
+        return generator(self.rng).permutation(len(self.dataset)) if self.shuffle else None
+
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        n = len(self.dataset)
-        order = generator(self.rng).permutation(n) if self.shuffle else None
+        n, order = len(self.dataset), self.order()
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             stop = min(start + self.batch_size, n)
             yield tuple(Tensor(array) for array in self._rows(order, start, stop))

@@ -25,7 +25,8 @@ class History:
 
     best_epoch: the epoch, counted from 1, with the best monitored figure; None before the first has
     ended. interrupted: whether Ctrl-C ended training. stopped_early: whether early stopping or a
-    callback did.
+    callback did. eager_because: why the step was not, or no longer, run as a compiled program; None
+    where it was.
     """
 
     def __init__(self) -> None:
@@ -33,6 +34,7 @@ class History:
         self.best_epoch: int | None = None
         self.interrupted = False
         self.stopped_early = False
+        self.eager_because: str | None = None
 
     @property
     def epochs(self) -> int:
@@ -76,7 +78,8 @@ class History:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The series, then epochs, best_epoch, interrupted and stopped_early, ready for JSON."""
+        """The series, then epochs, best_epoch, interrupted, stopped_early and eager_because, ready
+        for JSON."""
         copies = {name: list(values) for name, values in self.series.items()}
         return {
             **copies,
@@ -84,6 +87,7 @@ class History:
             "best_epoch": self.best_epoch,
             "interrupted": self.interrupted,
             "stopped_early": self.stopped_early,
+            "eager_because": self.eager_because,
         }
 
     def save(self, path: str | Path) -> None:
@@ -101,6 +105,7 @@ class History:
             history.best_epoch = entries.pop("best_epoch")
             history.interrupted = entries.pop("interrupted")
             history.stopped_early = entries.pop("stopped_early")
+            history.eager_because = entries.pop("eager_because", None)  # files of before have none
             epochs = entries.pop("epochs")
             history.series = {
                 name: [float(value) for value in values] for name, values in entries.items()

@@ -12,25 +12,24 @@ keep is kept: the best weights are in the checkpoint and, when asked, back in th
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from .. import metrics as metric_functions
 from ..data import ArrayDataset, DataLoader
 from ..data.dataset import whole_number
-from ..errors import AnomalyError, ArgumentError, CallError, DataError, ShapeError
+from ..errors import AnomalyError, ArgumentError, CallError, DataError
 from ..graph import no_grad
-from ..tensor import Tensor
 from .best import Best, EarlyStopping
 from .history import History
 from .interrupt import Interrupt
 from .progress import reporter
+from .steps import NOT_FINITE, Steps, require_finite, single
 
 # To add a metric that fit knows by name, write it here: (predictions, targets), arrays of all
 # examples, to a number.
@@ -71,6 +70,7 @@ def fit(
     callbacks: Iterable[Callable[[Run], Any]] = (),
     progress: bool | None = None,
     rng: Any = None,
+    compile: bool | None = None,
 ) -> History:
     """Train `model` so that `loss(model(*inputs), targets)` falls, and return the History.
 
@@ -87,9 +87,17 @@ def fit(
     `val` is given. callbacks: called with a Run after each epoch. progress: True shows progress on
     stderr, False does not, None does when stderr is a terminal.
 
-    Ctrl-C ends training after the current batch: fit returns as usual, with `history.interrupted`
-    True, the best weights (the current ones, if no epoch was completed) in the checkpoint. The
-    model is left in eval mode.
+    compile: None runs the step (zero_grad, forward, loss, backward, optimizer) as a program of
+    `tg.compile`, whose figures are those of Python, only sooner; what cannot be compiled is run by
+    Python, and progress says why in one line, as does `history.eager_because`. A program is made
+    while Python runs the step twice, for each form of batch: what the model, the loss or a hook do
+    besides computing, such as printing or counting, happens then and not in every step. False
+    leaves every step to Python; True is None that says why not on stderr even where progress is not
+    shown, unless it is False.
+
+    Ctrl-C ends training after the current batch, or after a twentieth of a second of them: fit
+    returns as usual, with `history.interrupted` True, the best weights (the current ones, if no
+    epoch was completed) in the checkpoint. The model is left in eval mode.
     Raises DataError for empty data, ValueError or TypeError for other arguments out of their range,
     FloatingPointError when the loss is no longer finite.
     """
@@ -101,10 +109,15 @@ def fit(
     run = Run(model, optimizer, History(), 0, epochs)
     restore = val is not None if restore_best is None else restore_best
     try:
-        with Interrupt() as interrupt, reporter(progress, epochs, len(train)) as report:
+        shown = reporter(progress, epochs, len(train), asked=bool(compile))
+        with Interrupt() as interrupt, shown as report:
+            steps = Steps(
+                model, loss, optimizer, compile=compile, with_outputs=bool(measures), say=report.say
+            )
             while run.epoch < epochs and not run.stop:
                 run.epoch += 1
-                run.history.append(**_epoch(run, loss, train, val, measures, interrupt, report))
+                figures = _epoch(run, steps, loss, train, val, measures, interrupt, report)
+                run.history.append(**figures)
                 improved = best.update(run.history)
                 report.epoch(run.epoch, run.history.last(), improved)
                 for callback in callbacks:
@@ -140,6 +153,7 @@ def evaluate(
 
 def _epoch(
     run: Run,
+    steps: Steps,
     loss: Callable[..., Any],
     train: Any,
     val: Any,
@@ -151,19 +165,18 @@ def _epoch(
     began, lr = time.perf_counter(), float(run.optimizer.lr)
     run.model.train()
     seen = Totals(measures)
-    for number, (inputs, target) in enumerate(_pairs(train), start=1):
-        run.optimizer.zero_grad()
-        output = run.model(*inputs)
-        value = loss(output, target)
-        seen.add(
-            _finite(value, f"epoch {run.epoch}, batch {number} (learning rate {lr:g})"),
-            output,
-            target,
-        )
-        value.backward()
-        run.optimizer.step()
+
+    def tick(number: int) -> None:
         report.batch(number)
         interrupt.check()
+
+    try:
+        steps.epoch(train, seen, tick)
+    except AnomalyError as error:
+        batch = 1 + (error.step or 0)
+        _advise(error, f"epoch {run.epoch}, batch {batch} (learning rate {lr:g})")
+    finally:
+        run.history.eager_because = steps.because
     figures = {f"train_{name}": figure for name, figure in seen.figures().items()}
     if val is not None:
         validated = _evaluate(
@@ -184,11 +197,28 @@ def _evaluate(
     model.eval()
     seen = Totals(measures)
     with no_grad():
-        for number, (inputs, target) in enumerate(_pairs(batches), start=1):
+        for number, (*inputs, target) in enumerate(batches, start=1):
             output = model(*inputs)
-            seen.add(_finite(loss(output, target), f"{where} {number}"), output, target)
+            value = single(loss(output, target))
+            try:
+                require_finite(value)
+            except AnomalyError as error:
+                _advise(error, f"{where} {number}")
+            seen.add(value.payload, output.payload, target.payload)
             check()
     return seen.figures()
+
+
+def _advise(error: AnomalyError, where: str) -> NoReturn:
+    """Raise `error` again; one of a loss that is not finite says where, and what to do."""
+    if error.code != NOT_FINITE:
+        raise error
+    raise AnomalyError(
+        f"{error.args[0]} at {where}. Try a learning rate ten times smaller, inputs scaled to "
+        "about one, and the losses of tg.nn.functional on logits (not on probabilities); then look "
+        "for NaN in the data.",
+        code="non-finite-loss",
+    ) from None
 
 
 class Totals:
@@ -205,13 +235,25 @@ class Totals:
         self.outputs: list[np.ndarray] = []
         self.targets: list[np.ndarray] = []
 
-    def add(self, loss: float, output: Any, target: Any) -> None:
-        n = len(target.data)
-        self.loss_sum += loss * n
+    def add(self, loss: np.ndarray, output: Any, target: np.ndarray) -> None:
+        """One batch: the mean loss over it, a single number; outputs (n, ...), targets (n, ...)."""
+        n = len(target)
+        self.loss_sum += loss.item() * n
         self.count += n
         if self.measures:
-            self.outputs.append(output.payload)
-            self.targets.append(target.data)
+            self.outputs.append(output)
+            self.targets.append(target)
+
+    def add_many(self, losses: np.ndarray, outputs: Any, targets: np.ndarray) -> None:
+        """Batches of equal size: losses (steps, ...), outputs (steps, n, ...), targets (steps * n,
+        ...)."""
+        n = len(targets) // len(losses)
+        for loss in losses.reshape(-1).tolist():
+            self.loss_sum += loss * n
+        self.count += len(targets)
+        if self.measures:
+            self.outputs.extend(outputs)
+            self.targets.append(targets)
 
     def figures(self) -> dict[str, float]:
         result = {"loss": self.loss_sum / self.count}
@@ -248,11 +290,6 @@ def _batches(role: str, data: Any, batch_size: int, shuffle: bool, rng: Any) -> 
     return data
 
 
-def _pairs(batches: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    for *inputs, target in batches:
-        yield tuple(inputs), target
-
-
 def _measures(metrics: Iterable[str | Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
     measures: dict[str, Callable[..., Any]] = {}
     for metric in [metrics] if isinstance(metrics, str) else metrics:
@@ -268,27 +305,3 @@ def _measures(metrics: Iterable[str | Callable[..., Any]]) -> dict[str, Callable
         )
         measures[name] = METRICS[metric] if isinstance(metric, str) else metric
     return measures
-
-
-def _finite(loss: Any, where: str) -> float:
-    """The loss as a float; CallError unless it is a Tensor, ShapeError unless it is one number,
-    AnomalyError unless finite."""
-    if not isinstance(loss, Tensor):
-        raise CallError(
-            f"the loss is {loss!r} ({type(loss).__name__}); expected a Tensor, whose graph "
-            "backward follows: return the loss itself, without .item(), float() or .numpy()."
-        )
-    if loss.size != 1:
-        raise ShapeError(
-            f'the loss has shape {loss.shape}; expected a single number: use reduction="mean".',
-            code="non-scalar-loss",
-        )
-    value = float(loss.item())
-    if not math.isfinite(value):
-        raise AnomalyError(
-            f"the loss is {value} at {where}. Try a learning rate ten times smaller, inputs scaled "
-            "to about one, and the losses of tg.nn.functional on logits (not on probabilities); "
-            "then look for NaN in the data.",
-            code="non-finite-loss",
-        )
-    return value

@@ -1,6 +1,7 @@
 """Progress on stderr: a bar with the `rich` library, lines without it, nothing if nobody looks.
 
-A reporter is a context with two methods: `batch(number)` and `epoch(number, figures, improved)`.
+A reporter is a context with three methods: `batch(number)`, how many of an epoch are done,
+`epoch(number, figures, improved)`, and `say(sentence)`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import time
 from typing import Any
 
 
-def reporter(progress: bool | None, epochs: int, batches: int) -> Any:
-    """progress: True shows, False is quiet, None shows when stderr is a terminal."""
+def reporter(progress: bool | None, epochs: int, batches: int, *, asked: bool = False) -> Any:
+    """progress: True shows, False is quiet, None shows when stderr is a terminal; `asked`: None has
+    `say` speak elsewhere too, since it answers what was asked for."""
     terminal = sys.stderr is not None and sys.stderr.isatty()
     if not (terminal if progress is None else progress) or sys.stderr is None:
-        return Quiet()
+        return Sentences() if asked and progress is None and sys.stderr is not None else Quiet()
     if terminal:
         with contextlib.suppress(ImportError):
             return Bar(epochs, batches)
@@ -35,8 +37,18 @@ class Quiet:
     def epoch(self, number: int, figures: dict[str, float], improved: bool) -> None:
         pass
 
+    def say(self, sentence: str) -> None:
+        pass
 
-class Lines(Quiet):
+
+class Sentences(Quiet):
+    """Nothing but what is said."""
+
+    def say(self, sentence: str) -> None:
+        print(sentence, file=sys.stderr, flush=True)
+
+
+class Lines(Sentences):
     """A line an epoch, though not more than two a second; the last epoch always has one."""
 
     def __init__(self, epochs: int):
@@ -63,7 +75,7 @@ class Bar(Quiet):
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.epochs, self.batches = epochs, batches
-        self.done, self.shown = 0, 0.0
+        self.before, self.done, self.shown = 0, 0, 0.0
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
@@ -83,8 +95,11 @@ class Bar(Quiet):
         self.progress.update(self.task, completed=self.done)
         self.progress.stop()
 
+    def say(self, sentence: str) -> None:
+        self.progress.console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
     def batch(self, number: int) -> None:
-        self.done += 1
+        self.done = self.before + number
         now = time.monotonic()
         if (
             now - self.shown > 0.1
@@ -93,6 +108,7 @@ class Bar(Quiet):
             self.progress.update(self.task, completed=self.done)
 
     def epoch(self, number: int, figures: dict[str, float], improved: bool) -> None:
+        self.before = self.done
         upcoming = min(number + 1, self.epochs)
         self.progress.update(
             self.task,
