@@ -41,17 +41,16 @@ class Table(NamedTuple):
 @dataclass(eq=False)
 class Call:
     """One call of the kernel `name` for `dtype`. `elements`: it works element by element on so
-    many, and may be made tile by tile; its first word is then what it writes. `prepare(words)` sets
-    the words that may change from run to run; of those that do at every step of a training,
-    `varying(count)` gives the values for the next `count` runs."""
+    many, and may be made tile by tile; its first word is then what it writes. `rule` (update.py)
+    sets the words from number `first` on, anew for each run."""
 
     name: str
     dtype: np.dtype
     words: tuple[Any, ...]
     instruction: Instruction
     elements: int = 0
-    prepare: Callable[[Any], None] | None = None
-    varying: Callable[[int], dict[int, list[float]]] | None = None
+    rule: Any = None
+    first: int = 0
 
     @property
     def kernel(self) -> str:
@@ -130,13 +129,12 @@ class Builder:
         dtype: np.dtype,
         *words: Any,
         elements: int = 0,
-        prepare: Callable[[Any], None] | None = None,
-        varying: Callable[[int], dict[int, list[float]]] | None = None,
+        rule: Any = None,
+        first: int = 0,
     ) -> None:
         """Enter a call."""
         assert self.instruction is not None
-        made = Call(name, dtype, words, self.instruction, elements, prepare, varying)
-        self.calls.append(made)
+        self.calls.append(Call(name, dtype, words, self.instruction, elements, rule, first))
 
     def dense(self, place: Place) -> Place | None:
         """`place`, or a copy of it with its elements side by side; None where C cannot copy it."""

@@ -239,8 +239,8 @@ def _calls(source: Source, memory: Any, arrays: list[str]) -> None:
         slots = source.name(memory.slots, "slots")
         for i, name in enumerate(arrays):
             source.line(f"        {slots}[{i}] = at({name})")
-    for prepare, words in memory.prepared:
-        source.line(f"        {source.name(prepare, 'prepare')}({source.name(words, 'words')})")
+    for rule in memory.rules:
+        source.line(f"        {source.name(rule.prepare, 'prepare')}()")
     for segment in memory.segments:
         if isinstance(segment, PythonCall):
             run, call = source.name(memory.python, "python"), source.name(segment, "call")

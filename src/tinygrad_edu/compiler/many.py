@@ -25,9 +25,10 @@ from ..errors import (
     ShapeError,
     TinygradEduError,
 )
-from ..kernels.library import ffi, lib
+from ..graph import recording, traces
+from ..kernels.library import addresses, ffi, lib
 from ..tensor import Tensor
-from .program import Program, address, from_a_program, with_a_lost_graph
+from .program import Program, from_a_program, with_a_lost_graph
 from .step import Argument, Result, like
 
 if TYPE_CHECKING:
@@ -96,25 +97,41 @@ def run_many(step: Compiled, batches: Batches, callback: Callable[[int, int], An
     count, done = len(batches), 0
     full = len(batches.order) // batches.batch_size
     while done < count:
-        began = time.perf_counter()
-        try:
-            form = step(*batches.at(done))
-        except TinygradEduError as error:
-            _locate(error, done, count)
-            raise
-        stacks.append([x[np.newaxis] for x in _numbers(form)])
-        done += 1
-        program = step._shown
-        if done < full and program is not None and not watching and _runs_alone(program):
-            seconds = time.perf_counter() - began
-            done = _in_c(program, batches, done, full, seconds, stacks, callback)
-        if callback is not None:
+        run = _in_c(step, batches) if done < full else None
+        if run is not None:
+            form, done = run.program.result, run.through(done, full, stacks, callback)
+        else:
+            try:
+                form = step(*batches.at(done))
+            except TinygradEduError as error:
+                _locate(error, done, count)
+                raise
+            stacks.append([x[np.newaxis] for x in _numbers(form)])
+            done += 1
+        if callback is not None and (run is None or done == full):
             callback(done, count)
     joined = [
-        (with_a_lost_graph if part.requires_grad else from_a_program)(np.concatenate(parts))
+        (with_a_lost_graph if _has_graph(part) else from_a_program)(_whole(parts))
         for part, parts in zip(_listed(form), zip(*_alike(stacks)))
     ]
     return like(form, joined) if isinstance(form, (tuple, list)) else joined[0] if joined else None
+
+
+def _has_graph(part: Any) -> bool:
+    return part.recorded if isinstance(part, Result) else part.requires_grad
+
+
+def _whole(parts: Sequence[ndarray]) -> ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _in_c(step: Compiled, batches: Batches) -> _Run | None:
+    """The step's latest program on these batches, if it runs without Python, and still holds."""
+    program = step._shown
+    if program is None or watching or traces or program.recording is not recording():
+        return None
+    run = _Run(program, batches) if _runs_alone(program) else None
+    return run if run is not None and program.admits(run.leaves) else None
 
 
 def _locate(error: TinygradEduError, done: int, count: int) -> None:
@@ -164,29 +181,6 @@ def _runs_alone(program: Program) -> bool:
     )
 
 
-def _in_c(
-    program: Program,
-    batches: Batches,
-    done: int,
-    full: int,
-    seconds: float,
-    stacks: list[list[ndarray]],
-    callback: Callable[[int, int], Any] | None,
-) -> int:
-    """As many of the full batches as the program holds for; returns how many are done in all.
-    `seconds`: what a step takes, at most."""
-    run = _Run(program, batches)
-    while done < full and program.admits(run.leaves):
-        count = max(1, min(full - done, int(SECONDS / max(seconds, 1e-7))))
-        began = time.perf_counter()
-        stacks.append(run.steps(done, count))
-        seconds = (time.perf_counter() - began) / count
-        done += count
-        if callback is not None and done < full:
-            callback(done, len(batches))
-    return done
-
-
 class _Run:
     """A program's memory for many runs."""
 
@@ -194,17 +188,34 @@ class _Run:
         self.program, self.batches = program, batches
         size = batches.batch_size
         self.leaves = [np.empty((size, *a.shape[1:]), a.dtype) for a in batches.arrays]
-        self.sources = ffi.new(
-            "struct tg_source[]",
-            [
-                (
-                    ffi.cast("char *", address(batch)),
-                    ffi.cast("char *", address(rows)),
-                    rows[:1].nbytes,
-                )
-                for batch, rows in zip(self.leaves, batches.arrays)
-            ],
-        )
+        found = addresses([*self.leaves, *batches.arrays])
+        self.sources = ffi.new("struct tg_source[]", len(self.leaves))
+        for i, batch in enumerate(self.leaves):
+            self.sources[i].batch = ffi.cast("char *", found[i])
+            self.sources[i].rows = ffi.cast("char *", found[len(self.leaves) + i])
+            self.sources[i].row_bytes = batch.nbytes // size
+
+    def through(
+        self,
+        done: int,
+        full: int,
+        stacks: list[list[ndarray]],
+        callback: Callable[[int, int], Any] | None,
+    ) -> int:
+        """As many of the full batches as the program holds for, about a twentieth of a second at a
+        time: returns how many are done in all."""
+        program = self.program
+        while True:
+            seconds = program.seconds or SECONDS
+            count = max(1, min(full - done, int(SECONDS / max(seconds, 1e-7))))
+            began = time.perf_counter()
+            stacks.append(self.steps(done, count))
+            program.seconds = (time.perf_counter() - began) / count
+            done += count
+            if done < full and callback is not None:
+                callback(done, len(self.batches))
+            if done == full or not program.admits(self.leaves):
+                return done
 
     def steps(self, first: int, count: int) -> list[ndarray]:
         """The results of `count` steps from number `first` on, stacked."""
@@ -214,21 +225,19 @@ class _Run:
             np.empty((count if place in results else 1, *place.shape), place.dtype)
             for place in program.outputs
         ]
-        addresses = [*map(address, self.leaves), *map(address, made)]
+        found = addresses([*self.leaves, *made])
         moves = [place.nbytes if place in results else 0 for place in program.outputs]
         order = self.batches.order[first * size :]
-        held: list[Any] = [
-            ffi.new("uintptr_t[]", addresses),
-            ffi.new("size_t[]", [0] * len(self.leaves) + moves),
-        ]
+        moved = ffi.new("size_t[]", [0] * len(self.leaves) + moves)
+        held: list[Any] = []
         code, calls = program.memory.segments[0]
         done, failed = ffi.new("size_t *"), program.memory.failed
         with program.lock:
-            for prepare, words in program.memory.prepared:
-                prepare(words)
+            for rule in program.memory.rules:
+                rule.prepare()
             varying = self._varying(count, held)
-            rows = self.sources, len(self.leaves), ffi.cast("int64_t *", address(order)), size
-            how = (*held[:2], len(addresses), *rows, varying, len(varying))
+            rows = self.sources, len(self.leaves), ffi.from_buffer("int64_t[]", order), size
+            how = (found, moved, len(moved), *rows, varying, len(varying))
             status = lib.tg_run_many(code, ffi.new("struct tg_many *", how), count, done, failed)
             steps = int(done[0])
             program.leave((), steps, *[array[max(min(steps, len(array)) - 1, 0)] for array in made])
@@ -239,17 +248,17 @@ class _Run:
                 except TinygradEduError as error:
                     _locate(error, first + steps, len(self.batches))
                     raise
-        found = dict(zip(program.outputs, made))
-        return [found[place] for place in results]
+        return [made[program.numbers[place]] for place in results]
 
     def _varying(self, count: int, held: list[Any]) -> Any:
         """The words that hold another value at each step; their columns of values are `held`."""
-        entries = []
-        for varying, words in self.program.memory.varying:
-            for k, values in varying(count).items():
-                column = ffi.new("union tg_word[]", [{"d": value} for value in values])
+        entries: list[Any] = []
+        for rule in self.program.memory.rules:
+            for k, values in rule.varying(count):
+                column = ffi.new("double[]", values)
                 held.append(column)
-                entries.append((ffi.addressof(words, k), column))
+                values = ffi.cast("union tg_word *", column)  # a word is as large as a double
+                entries.extend((words + k, values) for words in rule.words)
         return ffi.new("struct tg_varying[]", entries)
 
 

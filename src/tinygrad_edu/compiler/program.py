@@ -10,6 +10,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.stride_tricks import as_strided
 
+from ..graph import recording
 from ..kernels.library import HEAD, ffi, lib
 from ..op import Op
 from ..ops.shape import ANY
@@ -53,6 +54,8 @@ class Program:
         self.plan = plan(self.calls, self.outputs, builder.over)
         self.numbers = {place: k for k, place in enumerate(self.outputs)}
         self.lock = threading.Lock()
+        self.seconds: float | None = None  # what a run in `many` took last
+        self.recording = recording()  # whether it was traced outside no_grad()
         self.made, self.recorded = from_a_program, with_a_lost_graph
         # What a run leaves behind.
         self.cleared = [owner for owner, place in gradients if place is None]
@@ -93,8 +96,7 @@ class Memory:
         self.base = base + self.start
         self.external = _external(program)
         self.held: list[Any] = []
-        self.prepared: list[tuple[Any, Any]] = []
-        self.varying: list[tuple[Any, Any]] = []
+        self.rules: list[Any] = []  # of the optimizers, which set words before each run
         self.segments = self._segments()
         if lib is not None:
             self.slots = ffi.new("uintptr_t[]", max(len(self.external), 1))
@@ -139,10 +141,10 @@ class Memory:
         self.held.append(words)
         for k, word in enumerate(call.words):
             self._put(words, k, word, binds)
-        if call.prepare is not None:
-            self.prepared.append((call.prepare, words))
-        if call.varying is not None:
-            self.varying.append((call.varying, words))
+        if call.rule is not None:
+            call.rule.words.append(words + call.first)
+            if call.rule not in self.rules:
+                self.rules.append(call.rule)
         return _kernel(call.kernel), words, call
 
     def _put(self, words: Any, k: int, word: Any, binds: list) -> None:

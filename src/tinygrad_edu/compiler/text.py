@@ -79,10 +79,10 @@ def _line(call: Call | PythonCall, names: _Names, tiled: bool) -> str:
         given = ", ".join(_word(x, names) for x in call.instruction.inputs)
         return f"{written}{_called(call.instruction)}({given})  [by Python]"
     words = [w for w in call.words if not isinstance(w, Out)]
-    if call.prepare is not None:
+    if call.rule is not None:
         words = [w for w in words if not isinstance(w, (int, float))]
     given = ", ".join(_word(w, names) for w in words)
-    if call.prepare is not None:
+    if call.rule is not None:
         given += ", numbers read at each run"
     where = "" if tiled else f"  # {call.instruction.where}"
     return f"{written}{call.name}({given}){where}"

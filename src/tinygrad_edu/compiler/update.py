@@ -7,7 +7,7 @@ makes the gradient as it uses it: neither is it written, nor read back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from numpy import ndarray
@@ -30,6 +30,9 @@ class Rule:
         self.chosen: list[int] = step.params["chosen"]
         self.earlier: int = step.params["earlier"]
         self.everyone = len(self.chosen) == len(self.optimizer.params)
+        self.words: list[Any] = []  # of each call, from the first of its numbers on
+        self.moves = len(self.numbers(0)) if self.moving(0) else 0  # number of the first that moves
+        self._last: tuple = ()
 
     def of_one_age(self) -> bool:
         """Whether the chosen parameters have made equally many steps."""
@@ -56,41 +59,32 @@ class Rule:
         """The words that are others at every step."""
         return ()
 
-    def preparer(self, first: int) -> Callable[[Any], None]:
-        """What sets the words, from number `first` on, before a run."""
-        optimizer, one, earlier = self.optimizer, self.chosen[0], self.earlier
-        moves = first + len(self.numbers(0)) if self.moving(0) else 0
-        last: tuple = ()
-
-        def prepare(words: Any) -> None:
-            nonlocal last
-            age = optimizer._age[one] + earlier
-            numbers = self.numbers(age)
-            if numbers != last:
-                last = numbers
-                for k, number in enumerate(numbers, start=first):
+    def prepare(self) -> None:
+        """Set the words of all calls, before a run."""
+        age = self.optimizer._age[self.chosen[0]] + self.earlier
+        numbers = self.numbers(age)
+        if numbers != self._last:
+            self._last = numbers
+            for words in self.words:
+                for k, number in enumerate(numbers):
                     if isinstance(number, float):
                         words[k].d = number
                     else:
                         words[k].i = number
-            if moves:
-                for k, number in enumerate(self.moving(age), start=moves):
+        if self.moves:
+            moving = self.moving(age)
+            for words in self.words:
+                for k, number in enumerate(moving, start=self.moves):
                     words[k].d = number
 
-        return prepare
+    def varying(self, count: int) -> list[tuple[int, list[float]]]:
+        """(word, its values for the next `count` runs) for each moving word."""
+        age = self.optimizer._age[self.chosen[0]] + self.earlier
+        return list(enumerate(self.columns(range(age, age + count)), start=self.moves))
 
-    def varying(self, first: int) -> Callable[[int], dict[int, list[float]]] | None:
-        """The moving words of the next runs; None where there are none."""
-        moves = first + len(self.numbers(0))
-        if not self.moving(0):
-            return None
-
-        def values(count: int) -> dict[int, list[float]]:
-            age = self.optimizer._age[self.chosen[0]] + self.earlier
-            columns = zip(*[self.moving(age + i) for i in range(count)])
-            return {k: list(column) for k, column in enumerate(columns, start=moves)}
-
-        return values
+    def columns(self, ages: range) -> list[list[float]]:
+        """The moving words, each for all `ages`."""
+        return []
 
 
 class SGDRule(Rule):
@@ -138,6 +132,9 @@ class AdamRule(Rule):
     def moving(self, age: int) -> tuple[float, ...]:
         beta1, beta2 = self.optimizer.betas
         return 1 - beta1 ** (age + 1), 1 - beta2 ** (age + 1)
+
+    def columns(self, ages: range) -> list[list[float]]:
+        return [[1 - beta ** (age + 1) for age in ages] for beta in self.optimizer.betas]
 
 
 # Exactly these: what a subclass does in its own `_update` is run by Python.
@@ -190,16 +187,8 @@ def _enter(
         for arrays in memories
     ]
     words = (_table(InOut(weights[k]) for k in places), *kept, *gradients, len(places))
-    first = len(words)
     numbers = (*rule.numbers(0), *rule.moving(0))
-    b.call(
-        kernel,
-        weights[0].dtype,
-        *words,
-        *numbers,
-        prepare=rule.preparer(first),
-        varying=rule.varying(first),
-    )
+    b.call(kernel, weights[0].dtype, *words, *numbers, rule=rule, first=len(words))
 
 
 def _table(members: Any) -> Table:

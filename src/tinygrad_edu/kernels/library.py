@@ -11,7 +11,7 @@ import functools
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,13 @@ lib, ffi = _load()
 # a local name until C is done.
 at: Callable[[ndarray], int] = id if ffi and _finds_by_id(lib, ffi) else _address
 HEAD = object.__basicsize__ if at is id else 0  # bytes from there to the pointer; 0: it is `at`
+
+
+def addresses(arrays: Sequence[ndarray]) -> Any:
+    """Where the numbers of each array lie, as a C array of uintptr_t."""
+    found = ffi.new("uintptr_t[]", [at(array) for array in arrays])
+    lib.tg_find_numbers(found, len(arrays))
+    return found
 
 
 def at_or_null(x: ndarray | None) -> int:
