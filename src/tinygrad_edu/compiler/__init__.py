@@ -3,7 +3,7 @@
     step.py      run the step once, watched: what it does, returns, leaves behind
     capture.py   the traced payload, and the trace that it is noted in
     simplify.py  common subexpressions, dead code
-    lower.py     instructions to calls of C kernels; update.py: those of optimizers
+    lowering/    instructions to calls of C kernels: rows, by family
     plan.py      chains of elementwise calls into tiles, values into one block of memory
     program.py   the finished program: its memory and its calls; text.py: the program to read
     reach.py     what the Python of a step can reach by name

@@ -41,8 +41,8 @@ class Table(NamedTuple):
 @dataclass(eq=False)
 class Call:
     """One call of the kernel `name` for `dtype`. `elements`: it works element by element on so
-    many, and may be made tile by tile; its first word is then what it writes. `rule` (update.py)
-    sets the words from number `first` on, anew for each run."""
+    many, and may be made tile by tile; its first word is then what it writes. `rule`, that of an
+    optimizer (lowering/update.py), sets the words from number `first` on, anew for each run."""
 
     name: str
     dtype: np.dtype

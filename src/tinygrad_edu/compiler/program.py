@@ -21,7 +21,7 @@ from .capture import Place
 from .guards import Guard
 from .host import admission, replay
 from .interpret import execute
-from .lower import lower
+from .lowering import lower
 from .plan import ALIGNMENT, TILE, plan
 from .simplify import needed, shared, uses
 from .step import Result, Step, is_named_tuple

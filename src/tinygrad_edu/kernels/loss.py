@@ -46,11 +46,14 @@ def cross_entropy(
 
 
 def reduced(losses: ndarray, how: str) -> ndarray:
-    """The losses themselves, their sum or their mean, as an array of their dtype."""
+    """The losses themselves, their sum or their mean (NaN where there are none), as an array of
+    their dtype."""
     if how == "none":
         return losses
     total = along.sum(losses, axis=None, keepdims=False)[()]  # a NumPy number divides faster
-    return np.asarray(total / losses.size if how == "mean" else total, dtype=losses.dtype)
+    if how == "mean":
+        total = total / losses.size if losses.size else np.nan
+    return np.asarray(total, dtype=losses.dtype)
 
 
 @lru_cache(maxsize=1024)

@@ -12,11 +12,11 @@ from typing import Any
 
 from numpy import ndarray
 
-from ..kernels.library import ffi
-from ..optim.adam import Adam, AdamW
-from ..optim.sgd import SGD
-from .calls import SUFFIX, Builder, Call, InOut, Out, Table
-from .capture import Instruction, Place
+from ...kernels.library import ffi
+from ...optim.adam import Adam, AdamW
+from ...optim.sgd import SGD
+from ..calls import SUFFIX, Builder, Call, InOut, Out, Table
+from ..capture import Instruction, Place
 
 
 class Rule:
