@@ -118,9 +118,10 @@ def test_the_model_is_in_train_mode_for_training_and_in_eval_mode_for_everything
     optimizer = tg.optim.SGD(model.parameters(), lr=0.1)
     val = moons(20, 1)
     history = fit(model, cross_entropy, optimizer, moons(64), val, epochs=2, compile=compile)
-    watched = [] if compile is False else [True]
+    compiles = compile is None and tg.kernels.info()["kernels"] == "c"
+    watched = [True] if compiles else []
     assert modes == watched + [True, True, False] * 2
-    assert compile is False or "modes" in history.eager_because
+    assert not compiles or "modes" in history.eager_because
     assert not model.training
 
 

@@ -77,7 +77,8 @@ def _line(call: Call | PythonCall, names: _Names, tiled: bool) -> str:
     written = f"{written} = " if written else ""
     if isinstance(call, PythonCall):
         given = ", ".join(_word(x, names) for x in call.instruction.inputs)
-        return f"{written}{_called(call.instruction)}({given})  [by Python]"
+        name, where = _called(call.instruction), call.instruction.where
+        return f"{written}{name}({given})  [by Python]  # {where}"
     words = [w for w in call.words if not isinstance(w, Out)]
     if call.rule is not None:
         words = [w for w in words if not isinstance(w, (int, float))]
