@@ -1207,3 +1207,88 @@ def test_what_a_forward_does_on_the_side_is_refused():
     model = Counted()
     with pytest.raises(CompileError, match="calls"):
         tg.compile(lambda x: model(x))(np.ones(3))
+
+
+def test_views_of_a_parameter_that_is_not_dense_itself():
+    """Python runs cumsum, on a view of an array every other number of which is the parameter's."""
+    memory = np.random.default_rng(0).random((4, 8))
+    w = tg.Tensor(memory[:, ::2], requires_grad=True)
+
+    def step(x):
+        y = tg.cumsum(w[1:][:, ::-1], axis=0) @ x
+        (y * y).sum().backward()
+        g, w.grad = w.grad, None
+        return y.detach(), g
+
+    call = tg.compile(step)
+    for scale in (1.0, 2.0, 3.0):
+        x = np.full((4, 4), scale)
+        for got, wanted in zip(call(x), step(x), strict=True):
+            np.testing.assert_array_equal(got.data, wanted.data)
+
+
+@pytest.mark.parametrize("batch", [1, 600])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda p: tg.optim.SGD(p, lr=0.1),
+        lambda p: tg.optim.SGD(p, lr=0.1, momentum=0.9, dampening=0.5, weight_decay=0.01),
+        lambda p: tg.optim.Adam(p, lr=0.01, weight_decay=0.01),
+        lambda p: tg.optim.AdamW(p, lr=0.01),
+    ],
+)
+def test_gradients_that_nobody_keeps(kind, batch):
+    """A step that clears them last: a batch of one makes each an outer product, which the
+    optimizer's kernel makes for itself; a large one goes back through the activations some rows at
+    a time. The bits are the eager ones."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(batch, 5)).astype("f"), rng.integers(0, 3, batch)
+
+    def trained(wrap):
+        model = nn.MLP(5, [40, 33, 3], activation="tanh", rng=0)
+        optimizer = kind(model.parameters())
+
+        def step(x, y):
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            return loss
+
+        step = wrap(step)
+        losses = [step(x, y).item() for _ in range(4)]
+        return [*losses, *(p.data for p in model.parameters())]
+
+    for got, wanted in zip(trained(tg.compile), trained(lambda step: step), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_a_view_taken_before_a_write_shows_what_was_written():
+    w = tg.Tensor(np.ones(3), requires_grad=True)
+
+    def step(x):
+        with tg.no_grad():
+            view = w[1:]
+            before = tg.exp(view) * x
+            w.__isub__(0.25)
+            return before, tg.exp(view) * x
+
+    call, eager = tg.compile(step), []
+    got = [call(np.ones(2)) for _ in range(3)]
+    with tg.no_grad():
+        w += 0.75
+    eager = [step(np.ones(2)) for _ in range(3)]
+    for pair, wanted in zip(got, eager, strict=True):
+        assert (pair[0].data != pair[1].data).all()
+        np.testing.assert_array_equal([p.data for p in pair], [p.data for p in wanted])
+
+
+def test_what_cannot_be_a_step_or_an_epoch_is_refused_by_name():
+    step = tg.compile(lambda x: x.sum())
+    with pytest.raises(tg.errors.CallError, match="expected a function, the step"):
+        tg.compile(3)
+    with pytest.raises(tg.errors.CallError, match="callback"):
+        step.many(np.ones((3, 2)), batch_size=1, callback=3)
+    for arrays, order in ((np.ones((3, 2)), []), (np.ones((0, 2)), None)):
+        with pytest.raises(tg.errors.DataError, match="no rows"):
+            step.many(arrays, batch_size=1, order=order)

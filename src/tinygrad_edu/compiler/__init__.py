@@ -104,6 +104,8 @@ class Compiled:
         that arises in a step has its number, counted from 0, as `error.step`; the steps before have
         been done, and their results are lost.
         """
+        if callback is not None and not callable(callback):
+            raise CallError(f"many: callback={callback!r} cannot be called: expected a function.")
         return run_many(self, Batches(arrays, batch_size, order), callback)
 
     @property
@@ -161,4 +163,6 @@ def compile(step: Callable[..., Any]) -> Compiled:
     Raises CompileError, at the first call, for what cannot be compiled: the message says what, at
     which line, and what to write instead.
     """
+    if not callable(step):
+        raise CallError(f"compile: {step!r} cannot be called: expected a function, the step.")
     return Compiled(step)

@@ -465,11 +465,12 @@ def _look_into(made: Traced, source: Any) -> None:
         return
     place, base = made.place, source.place
     place.of = base.root
-    place.offset = base.offset + _address(made.value) - _address(source.value)
+    place.offset = base.offset + address(made.value) - address(source.value)
     place.kind = base.kind
 
 
-def _address(array: ndarray) -> int:
+def address(array: ndarray) -> int:
+    """Where the numbers of an array lie."""
     return array.__array_interface__["data"][0]
 
 

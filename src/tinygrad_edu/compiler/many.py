@@ -20,6 +20,7 @@ from ..errors import (
     ArgumentError,
     CallError,
     CompileError,
+    DataError,
     DtypeError,
     RangeError,
     ShapeError,
@@ -58,6 +59,8 @@ class Batches:
             raise ArgumentError(f"many: batch_size={batch_size!r}: expected at least 1.")
         self.batch_size = int(batch_size)
         self.order = np.arange(self.n) if order is None else _order(order, self.n)
+        if not len(self.order):
+            raise DataError("many: there are no rows to make batches of.", code="empty-data")
 
     def __len__(self) -> int:
         """The number of steps; the last may be of fewer rows."""
@@ -78,6 +81,7 @@ def _rows(index: int, value: Any) -> ndarray:
 
 def _order(order: Any, n: int) -> ndarray:
     rows = np.asarray(order.payload if isinstance(order, Tensor) else order)
+    rows = rows if rows.size else rows.astype(np.int64)  # an empty list has no dtype of its own
     if rows.dtype.kind not in "iu" or rows.ndim != 1:
         raise DtypeError(
             f"many: order has shape {rows.shape} and dtype {rows.dtype}: expected row numbers, "

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
-from numpy.lib.stride_tricks import as_strided
 
 from ..graph import recording
 from ..kernels.library import HEAD, ffi, lib
@@ -17,7 +16,7 @@ from ..ops.shape import ANY
 from ..tensor import Tensor
 from ..writes import marker
 from .calls import Builder, Call, InOut, Out, PythonCall, Table
-from .capture import Place
+from .capture import Place, address
 from .guards import Guard
 from .host import admission, replay
 from .interpret import execute
@@ -218,8 +217,7 @@ class Memory:
             base = root.array
         if place is root or (place.of is not None and place.array is base):
             return base
-        flat = np.ndarray((), place.dtype, base, place.offset) if base.size else base
-        return as_strided(flat, place.shape, place.strides)
+        return np.asarray(_View(base, place))
 
     # ------------------------------------------------------------------------------------- running
 
@@ -240,13 +238,23 @@ class Memory:
         raise MemoryError(f"{call.name}: no memory for the work of the kernel.")
 
 
+class _View:
+    """What NumPy makes an array of: a place within an array that need not be dense itself."""
+
+    def __init__(self, base: ndarray, place: Place) -> None:
+        self.base = base  # whose memory it is
+        start, read_only = base.__array_interface__["data"]
+        self.__array_interface__ = {
+            "data": (start + place.offset, read_only),
+            "shape": place.shape,
+            "strides": place.strides,
+            "typestr": place.dtype.str,
+            "version": 3,
+        }
+
+
 def _kernel(name: str) -> Any:
     return ffi.addressof(lib, f"words_{name}")
-
-
-def address(array: ndarray) -> int:
-    """Where the numbers of an array lie."""
-    return array.__array_interface__["data"][0]
 
 
 def _padded(words: tuple) -> tuple:
