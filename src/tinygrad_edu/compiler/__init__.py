@@ -1,7 +1,8 @@
 """`tg.compile`: a whole training step as one call of C.
 
     step.py      run the step once, watched: what it does, returns, leaves behind
-    capture.py   the traced payload, and the trace that it is noted in
+    capture.py   the traced payload, and the trace that it is noted in, in the words of
+                 instruction.py
     simplify.py  common subexpressions, dead code
     lowering/    instructions to calls of C kernels: rows, by family
     plan.py      chains of elementwise calls into tiles, values into one block of memory

@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..kernels.library import F32, F64, ffi, lib
-from .capture import Instruction, Place
+from .instruction import Instruction, Place
 
 I64 = np.dtype(np.int64)
 SUFFIX = {F32: "f32", F64: "f64"}

@@ -22,8 +22,8 @@ from ..kernels.library import READY, at, lib, ready
 from ..nn.module import Module
 from ..tensor import Tensor
 from .calls import PythonCall
-from .capture import Place
 from .guards import Guard
+from .instruction import Place
 from .interpret import execute
 from .reach import NOTHING, same
 from .step import Argument, Result, is_named_tuple

@@ -12,7 +12,8 @@ import numpy as np
 from numpy import ndarray
 
 from ..op import apply
-from .capture import Instruction, Place, Trace
+from .capture import Trace
+from .instruction import Instruction, Place
 
 
 def execute(instruction: Instruction, inputs: Sequence[Any]) -> list[Any]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .calls import Call, Out, PythonCall
-from .capture import Place
+from .instruction import Place
 
 ALIGNMENT = 64
 TILE = 1024  # elements: a few tiles of them fit the first cache together

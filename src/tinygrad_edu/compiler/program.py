@@ -16,9 +16,9 @@ from ..ops.shape import ANY
 from ..tensor import Tensor
 from ..writes import marker
 from .calls import Builder, Call, InOut, Out, PythonCall, Table
-from .capture import Place, address
 from .guards import Guard
 from .host import admission, replay
+from .instruction import Place, address
 from .interpret import execute
 from .lowering import lower
 from .plan import ALIGNMENT, TILE, plan

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .capture import Instruction, Place
+from .instruction import Instruction, Place
 
 
 def shared(

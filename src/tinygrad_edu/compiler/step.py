@@ -25,7 +25,8 @@ from ..kernels.library import ready
 from ..ops.shape import astype
 from ..switch import Switch
 from ..tensor import Tensor
-from .capture import Place, Trace, Traced, refuse
+from .capture import Trace, Traced, refuse
+from .instruction import Place
 from .reach import same
 
 LEAF = "leaf"

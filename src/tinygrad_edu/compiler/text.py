@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .calls import Call, InOut, Out, PythonCall, Table
-from .capture import Instruction, Place
+from .instruction import Instruction, Place
 
 if TYPE_CHECKING:
     from .program import Program

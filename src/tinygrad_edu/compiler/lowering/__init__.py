@@ -11,7 +11,7 @@ works, run by Python, and a program that uses it is several C calls with Python 
 from __future__ import annotations
 
 from ..calls import SUFFIX, Builder, PythonCall
-from ..capture import Instruction, Place
+from ..instruction import Instruction, Place
 from . import images, losses, normalization, products  # noqa: F401  (they fill the table)
 from .elementwise import unary, unary_vjp
 from .moving import check, counted, moved, write

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..calls import Builder, Out, has_kernel
-from ..capture import Instruction, Place
+from ..instruction import Instruction, Place
 from .table import dense_of, forward, number
 
 

@@ -9,7 +9,7 @@ from ...kernels.matrix import ACTIVATION_CODES
 from ...ops.convolution import _look
 from ...ops.pooling import _pool
 from ..calls import Builder, Out
-from ..capture import Instruction, Place
+from ..instruction import Instruction, Place
 from .table import backward, dense_of, forward
 
 HOW = ("stride", "padding", "dilation", "groups")

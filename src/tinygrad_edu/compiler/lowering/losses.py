@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..calls import Builder, Out
-from ..capture import Instruction, Place
+from ..instruction import Instruction, Place
 from .elementwise import binary, broadcast
 from .table import backward, dense_of, forward, number
 

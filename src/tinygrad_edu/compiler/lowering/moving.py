@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ...kernels.reduction import split
 from ..calls import I64, Builder, InOut, Out, PythonCall
-from ..capture import Instruction, Place
+from ..instruction import Instruction, Place
 from .elementwise import binary, broadcast
 from .table import backward, dense_of, forward, number
 

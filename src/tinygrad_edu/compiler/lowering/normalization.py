@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...kernels.normalization import layout_of
 from ..calls import Builder, Out
-from ..capture import Instruction, Place
+from ..instruction import Instruction, Place
 from .table import backward, dense_of, forward
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...kernels.matrix import ACTIVATION_CODES
 from ..calls import Builder, Call, Out
-from ..capture import Instruction, Place
+from ..instruction import Instruction, Place
 from .table import backward, dense_of, forward
 
 TRANS_A, TRANS_B = 1, 2

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..calls import Builder
-from ..capture import Instruction, Place
+from ..instruction import Instruction, Place
 
 Row = Callable[[Builder, Instruction], bool]
 FORWARD: dict[str, Row] = {}

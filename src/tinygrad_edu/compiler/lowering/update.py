@@ -16,7 +16,7 @@ from ...kernels.library import ffi
 from ...optim.adam import Adam, AdamW
 from ...optim.sgd import SGD
 from ..calls import SUFFIX, Builder, Call, InOut, Out, Table
-from ..capture import Instruction, Place
+from ..instruction import Instruction, Place
 
 
 class Rule:
