@@ -219,6 +219,18 @@ def programs(draw):
     return function
 
 
+def test_a_result_that_is_returned_thrice_adds_its_gradients_as_eager_mode_does():
+    """1.99 - 1 + 1 and 1 - 1 + 1.99 are not the same number."""
+    w = Value(0.0)
+    fast = compile_scalars(lambda: [-w] * 3)
+
+    def loss(results):
+        return sum(weight * r for weight, r in zip((1.0, 1.99, -1.0), results))
+
+    eager = number_and_gradients(lambda: loss([-w] * 3), [w])
+    assert number_and_gradients(lambda: loss(fast()), [w]) == eager
+
+
 @given(function=programs(), data=st.data())
 def test_a_random_graph_gives_the_eager_values_and_gradients_to_the_bit(function, data):
     """On the numbers that it was compiled with, and on others; the results weighted and summed."""

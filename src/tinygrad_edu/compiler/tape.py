@@ -184,7 +184,7 @@ class Tape:
         """The gradient of each of `inputs`, the arguments and parameters of a call, or None where
         `seeds`, {result: its gradient}, do not reach it. `places` is what the forward of the call
         left."""
-        which = tuple(sorted(seeds))
+        which = tuple(sorted(seeds, reverse=True))  # as eager mode adds them: latest first
         pullback = self.pullbacks.get(which)
         if pullback is None:
             pullback = self.pullbacks[which] = self._pullback(which)
