@@ -1,9 +1,9 @@
 """The cffi build script: what of csrc becomes the module tinygrad_edu._kernels.
 
 setup.py names `ffibuilder` here, and setuptools builds it. Nothing of the C interface is typed a
-second time: constants and functions come from between the markers in tg.h and arrays.h, the kernels
-from the tables kernels.def, ops.def and binary.def, which are expanded here as the preprocessor
-would.
+second time: constants and functions come from between the markers in tg.h, arrays.h and gate.h, the
+kernels from the tables kernels.def, ops.def and binary.def, which are expanded here as the
+preprocessor would.
 """
 
 import os
@@ -102,10 +102,10 @@ functions = [
     for function in (on_arrays, on_words)
 ]
 ffibuilder = FFI()
-ffibuilder.cdef(interface("tg.h") + interface("arrays.h"))
+ffibuilder.cdef(interface("tg.h") + interface("arrays.h") + interface("gate.h"))
 ffibuilder.cdef("\n".join(f"{head};" for head, _ in functions))
 ffibuilder.set_source(
     "tinygrad_edu._kernels",
-    "\n".join(['#include "arrays.h"', *(f"static {head} {body}" for head, body in functions)]),
+    "\n".join(['#include "gate.h"', *(f"static {head} {body}" for head, body in functions)]),
     **build_options(),
 )

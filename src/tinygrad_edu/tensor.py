@@ -8,6 +8,7 @@ in_place.py; the operations are rows in `ops/`, and the methods are attached fro
 
 from __future__ import annotations
 
+from _thread import get_ident
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from . import ops  # noqa: F401  (fills the table of rows)
 from .anomaly import check_forward, watching
 from .dtypes import SUPPORTED, as_array, require_floating, unsupported
 from .errors import CallError, DtypeError, GraphError, ShapeError
-from .graph import Node, Recorder, open_trace, propagate, recording, silenced, traces
+from .graph import Node, Recorder, open_trace, propagate, silenced, traces
 from .in_place import WritableNode, in_place
 from .op import NO_PARAMS, OPS, Op, apply, on_arrays
 from .ops.reduction import sum as _sum
@@ -31,6 +32,7 @@ else:
     TensorMethods = object
 
 _new = object.__new__
+_FLOAT32 = np.dtype(np.float32)
 _ONE = {dtype: np.ones((), dtype) for dtype in map(np.dtype, "fd")}  # d loss / d loss
 for _one in _ONE.values():
     _one.flags.writeable = False
@@ -79,38 +81,38 @@ class Tensor(WritableNode, TensorMethods):
     @classmethod
     def record(cls, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Run `op` on the payloads of `inputs`; remember it where a gradient may be asked for."""
-        payloads = []
+        payloads: list[Any] = []
         wanted = False
         plain = True  # nothing among the payloads records: the door would only let them pass
         for x in inputs:
-            if isinstance(x, Tensor):
+            kind = type(x)
+            if kind is Tensor or isinstance(x, Tensor):
                 payload = x.payload
                 payloads.append(payload)
                 if x.requires_grad:
                     wanted = True
                 if type(payload) is not ndarray:
                     plain = False
-            elif type(x) in _PLAIN or type(x) is ndarray:
+            elif kind is ndarray or kind in _PLAIN:
                 payloads.append(x)
             else:
                 return cls.record(op, tuple([_operand(op, value) for value in inputs]), params)
         if traces and (trace := open_trace()) is not None:
             payloads, plain = trace.lift_tensors(inputs, payloads), False
-        out = (on_arrays if plain else apply)(op, tuple(payloads), params)
+        out = on_arrays(op, payloads, params) if plain else apply(op, tuple(payloads), params)
         stash = None
         if op.stash:
             out, stash = out
         if type(out) is not ndarray and not isinstance(out, Recorder):
             out = np.asarray(out)
-        if out.dtype not in SUPPORTED:
-            raise DtypeError(
-                f"{op.name}: its result would be {out.dtype}. {unsupported(out.dtype)}"
-            )
+        dtype = out.dtype
+        if dtype is not _FLOAT32 and dtype not in SUPPORTED:
+            raise DtypeError(f"{op.name}: its result would be {dtype}. {unsupported(dtype)}")
         made = _new(Tensor)
         made.payload = out
         made.grad = made.hooks = None
         made.written = 0
-        if wanted and op.differentiable and (not silenced or recording()):
+        if wanted and op.differentiable and (not silenced or get_ident() not in silenced):
             made.op, made.inputs, made.params, made.stash = op, inputs, params, stash
             made.requires_grad = True
             made.seq = tick()

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
+from numpy import empty, ndarray
 
 from ..errors import ArgumentError, UnavailableError
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 _SUFFIX: dict[np.dtype, str] = {F32: "f32", F64: "f64"}
 _NO_MEMORY = 1
+UNFIT = -1  # what the gates of csrc/gate.h say to arrays that they are not for
 _KEPT_BYTES = 64 << 20
+_LINE = 64  # bytes
 
 
 def _load() -> tuple[Any, Any]:
@@ -62,25 +65,30 @@ def _available(library: Any) -> list[str]:
     ]
 
 
-def _finds_by_id(lib: Any, ffi: Any) -> bool:
-    """Whether C finds the numbers of an array by its id (see csrc/arrays.h): tried on arrays of
-    which it is known where their numbers lie. What is read for that lies within the objects."""
+def _reads_arrays(lib: Any, ffi: Any) -> bool:
+    """Whether C finds in an array, given its id, what csrc/arrays.h and gate.h look for there:
+    tried on arrays of which it is known. All but the lengths and steps, which are read last, lies
+    within the objects."""
     if sys.implementation.name != "cpython":
         return False
     head = object.__basicsize__
-    if head + ffi.sizeof("void *") > ndarray.__basicsize__:
+    if head + ffi.sizeof("struct tg_array") > ndarray.__basicsize__:
         return False
     memory = bytearray(4096)
     start = int(ffi.cast("uintptr_t", ffi.from_buffer(memory)))
     whole = np.frombuffer(memory, np.uint8)
-    arrays = {0: whole, 7: whole[7:].reshape(-1, 3).T, 4095: whole[::-2], 9: whole[9:10]}
-    found = ffi.new("uintptr_t[]", [id(x) for x in arrays.values()])
+    arrays: dict[int, ndarray] = {0: whole, 7: whole[7:].reshape(-1, 3).T, 4095: whole[::-2]}
+    arrays |= {8: whole[8:].view(F64)[:9].reshape(3, 3)[:, :2], 4: whole[4:].view(F32)[:1]}
+    found = ffi.new("intptr_t[]", 9)
     lib.tg_take_ids(head)
-    lib.tg_find_numbers(found, len(arrays))
-    if list(found) == [start + place for place in arrays]:
-        return True
-    lib.tg_take_ids(0)
-    return False
+    for place, x in arrays.items():
+        known = [start + place, x.ndim, *x.shape, *x.strides, id(x.dtype), x.flags.num]
+        lib.tg_describe(id(x), found)
+        if list(found)[: len(known)] != known:
+            lib.tg_take_ids(0)
+            return False
+    lib.tg_take_dtypes(id(F32), id(F64))
+    return True
 
 
 def _address(x: ndarray) -> int:
@@ -90,7 +98,7 @@ def _address(x: ndarray) -> int:
 lib, ffi = _load()
 # What a kernel is given for an array. It keeps nothing alive: what C is to read or write is held by
 # a local name until C is done.
-at: Callable[[ndarray], int] = id if ffi and _finds_by_id(lib, ffi) else _address
+at: Callable[[ndarray], int] = id if ffi is None or _reads_arrays(lib, ffi) else _address
 HEAD = object.__basicsize__ if at is id else 0  # bytes from there to the pointer; 0: it is `at`
 
 
@@ -146,6 +154,11 @@ def use_isa(name: str) -> None:
 # ------------------------------------------------------------------------------------- gate helpers
 
 
+def gate(name: str) -> Callable[..., int]:
+    """The gate tg_<name> of csrc/gate.h; without C, one that nothing fits through."""
+    return getattr(lib, f"tg_{name}", lambda *_: UNFIT)
+
+
 def c_functions(name: str) -> dict[np.dtype, Callable]:
     """The kernels <name> by dtype, as functions of arrays; empty where there are none."""
     found = {
@@ -176,6 +189,17 @@ def ready(x: Any) -> Any:
     """`x`, or a copy of it where its memory is not what a kernel can read. No array (None) is
     ready."""
     return x if x is None or x.flags.num & READY == READY else np.array(x, order="C")
+
+
+def on_lines(shape: tuple[int, ...], dtype: Any) -> ndarray:
+    """An empty array whose numbers begin on a cache line, for what is read again and again. NumPy's
+    own begin on any 16 bytes, and vectors that straddle two lines cost a product with a weight in
+    the L2 cache 15 % of its speed."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    memory = empty(size + _LINE, np.uint8)
+    start = -memory.ctypes.data % _LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 def like(g: Any, out: ndarray) -> bool:
