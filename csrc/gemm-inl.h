@@ -1,7 +1,7 @@
 /* Matrix multiplication: C (m, n) = op(A) (m, k) op(B) (k, n), or added to C.
  *
  * The shape alone chooses the way, never the number of threads, so that the bits of a result are
- * always the same:
+ * always the same (an address decides only which columns are taken together):
  *
  *   a short k        is a few outer products: gemm-outer-inl.h
  *   a thin operand   is read where it lies, together with the other: gemm-thin-inl.h

@@ -51,6 +51,19 @@ WORD void NAME(put)(T *c, T value, int accumulate)
     *c = accumulate ? *c + value : value;
 }
 
+/* c (i, j ... j + count) = or += sums. */
+WORD void NAME(put_row)(const struct NAME(thin) *t, size_t i, size_t j, const T *sums, size_t count)
+{
+    T *to = t->c + i * t->c_row + j * t->c_col;
+    if (t->c_col == 1 && !t->accumulate) {
+        memcpy(to, sums, count * sizeof(T));
+        return;
+    }
+    for (size_t s = 0; s < count; s++) {
+        NAME(put)(to + s * t->c_col, sums[s], t->accumulate);
+    }
+}
+
 /* The sums of `rows` rows of x with 4 rows of w, four addresses each; rows is a constant where
  * this is called. */
 WORD void NAME(dot_tile)(T sums[DOTS][4], const T *const *x, const T *const *w, size_t k,
@@ -91,14 +104,7 @@ WORD void NAME(put_sums)(const struct NAME(thin) *t, size_t i, size_t j, T sums[
                          size_t rows, size_t count)
 {
     for (size_t r = 0; r < rows; r++) {
-        T *to = t->c + (i + r) * t->c_row + j * t->c_col;
-        if (t->c_col == 1 && !t->accumulate && count == 4) {
-            memcpy(to, sums[r], sizeof sums[r]);
-            continue;
-        }
-        for (size_t s = 0; s < count; s++) {
-            NAME(put)(to + s * t->c_col, sums[r][s], t->accumulate);
-        }
+        NAME(put_row)(t, i + r, j, sums[r], count);
     }
 }
 
@@ -143,61 +149,79 @@ static void NAME(dots)(const struct NAME(thin) *t, size_t begin, size_t end)
     }
 }
 
-/* sums (count) += x (rows) w (rows, count): the sums are loaded and stored once for `rows` rows, a
- * constant where this is called. */
-WORD void NAME(combine_rows)(T *sums, const T *x, size_t x_col, const T *w, size_t ldw,
+/* sums += x (rows) w (rows, width), width of one vector at most; rows is a constant where this is
+ * called. */
+WORD void NAME(combine_vector)(T *sums, const V *scale, const T *w, size_t ldw, size_t width,
+                               const size_t rows)
+{
+    V sum = vload(sums);
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        sum = vfma(scale[r], NAME(load_upto)(w + r * ldw, width), sum);
+    }
+    vstore(sums, sum);
+}
+
+/* sums += x (rows) w (rows, head + count): the sums are loaded and stored once for `rows` rows, a
+ * constant where this is called. The first `head` columns have a vector of the sums for
+ * themselves. */
+WORD void NAME(combine_rows)(T *sums, const T *x, size_t x_col, const T *w, size_t ldw, size_t head,
                              size_t count, const size_t rows)
 {
     V scale[ROWS];
-    size_t j = 0;
     UNROLL
     for (size_t r = 0; r < rows; r++) {
         scale[r] = vset(x[r * x_col]);
     }
+    if (head) {
+        NAME(combine_vector)(sums, scale, w, ldw, head, rows);
+        sums += LANES;
+        w += head;
+    }
+    size_t j = 0;
     for (; j + LANES <= count; j += LANES) {
-        V sum = vload(sums + j);
-        UNROLL
-        for (size_t r = 0; r < rows; r++) {
-            sum = vfma(scale[r], vload(w + r * ldw + j), sum);
-        }
-        vstore(sums + j, sum);
+        NAME(combine_vector)(sums + j, scale, w + j, ldw, LANES, rows);
     }
     if (j < count) {
-        V sum = vload(sums + j);
-        UNROLL
-        for (size_t r = 0; r < rows; r++) {
-            sum = vfma(scale[r], vload_n(w + r * ldw + j, count - j), sum);
-        }
-        vstore(sums + j, sum);
+        NAME(combine_vector)(sums + j, scale, w + j, ldw, count - j, rows);
     }
+}
+
+/* How many of `count` columns to take before those that begin a vector in memory. A vector that
+ * straddles two cache lines is loaded twice, which costs a third of the speed where the L2 cache
+ * feeds it; a few columns are not worth a vector more. */
+static size_t NAME(columns_before)(const T *w, size_t count)
+{
+    size_t over = (uintptr_t)w % sizeof(V) / sizeof(T);
+    return over && count >= 8 * LANES ? LANES - over : 0;
 }
 
 /* combine for columns [begin, end) of w. A strip of the rows of w streams by, ROWS at a time; the
  * strip's sums stay in the L1 cache. */
 static void NAME(combine)(const struct NAME(thin) *t, size_t begin, size_t end)
 {
-    T sums[COMBINED][STRIP * LANES];
-    size_t count;
-    for (size_t j = begin; j < end; j += count) {
-        count = tg_min(end - j, STRIP * LANES);
+    T sums[COMBINED][(STRIP + 1) * LANES];
+    size_t head, count;
+    for (size_t j = begin; j < end; j += head + count) {
+        head = NAME(columns_before)(t->w + j, end - j);
+        count = tg_min(end - j - head, STRIP * LANES);
         memset(sums, 0, t->few * sizeof sums[0]);
         for (size_t p = 0; p < t->k; p += ROWS) {
             const T *w = t->w + p * t->ldw + j;
             for (size_t i = 0; i < t->few; i++) {
                 const T *x = t->x + i * t->x_row + p * t->x_col;
                 if (t->k - p >= ROWS) {
-                    NAME(combine_rows)(sums[i], x, t->x_col, w, t->ldw, count, ROWS);
+                    NAME(combine_rows)(sums[i], x, t->x_col, w, t->ldw, head, count, ROWS);
                 }
                 for (size_t r = 0; t->k - p < ROWS && r < t->k - p; r++) {
                     NAME(combine_rows)(sums[i], x + r * t->x_col, t->x_col, w + r * t->ldw, t->ldw,
-                                       count, 1);
+                                       head, count, 1);
                 }
             }
         }
         for (size_t i = 0; i < t->few; i++) {
-            for (size_t s = 0; s < count; s++) {
-                NAME(put)(t->c + i * t->c_row + (j + s) * t->c_col, sums[i][s], t->accumulate);
-            }
+            NAME(put_row)(t, i, j, sums[i], head);
+            NAME(put_row)(t, i, j + head, sums[i] + (head ? LANES : 0), count);
         }
     }
 }

@@ -282,6 +282,8 @@ def test_matmul_is_numpys_in_all_transposed_forms(m, n, k, dtype, isa):
         LAYOUTS["strided"](a),
         np.hstack([a, a])[:, :k],
         LAYOUTS["reversed"](a),
+        np.asfortranarray(np.vstack([a, a]))[: len(a)],
+        LAYOUTS["misaligned"](a),
     ):
         for right in (
             b,
@@ -292,6 +294,45 @@ def test_matmul_is_numpys_in_all_transposed_forms(m, n, k, dtype, isa):
             got = kernels.matmul(left, right)
             assert got.dtype == dtype and got.shape == (m, n)
             assert product_error(got, a, b) <= 1
+
+
+def test_matmul_of_one_row_repeated(isa):
+    """Steps of 0, which no kernel reads."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(1, 9)), rng.normal(size=(9, 1))
+    got = kernels.matmul(np.broadcast_to(a, (4, 9)), np.broadcast_to(b, (9, 5)))
+    np.testing.assert_allclose(got, np.full((4, 5), (a @ b).item()), rtol=1e-14)
+
+
+def placed(x, offset):
+    """A copy of `x` whose numbers begin so many bytes behind the beginning of a cache line."""
+    memory = np.empty(x.nbytes + 128, np.uint8)
+    start = -memory.ctypes.data % 64 + offset
+    copy = memory[start : start + x.nbytes].view(x.dtype).reshape(x.shape)
+    copy[...] = x
+    return copy
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "m, n, k",
+    [(1, 300, 33), (3, 140, 64), (300, 2, 70), (20, 20, 20), (5, 560, 515), (30, 560, 515)],
+    ids=str,
+)
+def test_the_bits_of_a_product_do_not_depend_on_where_the_arrays_begin(m, n, k, dtype, isa):
+    """Columns before the first whole vector go another way, where that is faster."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+    products = [
+        (kernels.matmul, a, b),
+        (lambda x, y: kernels.matmul(x, y.T), a, np.array(b.T)),
+        (lambda x, y: kernels.matmul(x.T, y), np.array(a.T), b),
+        (lambda x, y: kernels.linear(x, y, None, activation="tanh"), a, np.array(b.T)),
+    ]
+    for product, x, y in products:
+        wanted = product(placed(x, 0), placed(y, 0))
+        for offset in (16, 48, 64 - a.itemsize):
+            np.testing.assert_array_equal(product(placed(x, offset), placed(y, offset)), wanted)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -156,6 +156,7 @@ static void F(check_products)(void)
     static const size_t shapes[][3] = {
         {1, 1, 1}, {0, 3, 2}, {3, 0, 2}, {3, 2, 0}, {1, 7, 5}, {7, 1, 5}, {5, 7, 1}, {3, 5, 4},
         {17, 19, 23}, {33, 8, 65}, {64, 64, 64}, {6, 130, 31}, {129, 5, 300}, {70, 100, 257},
+        {2, 300, 33}, {3, 528, 520},
     };
     begin(sizeof(T) == 4 ? "gemm f32" : "gemm f64");
     for (size_t s = 0; s < COUNT(shapes); s++) {

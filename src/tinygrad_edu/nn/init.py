@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.library import on_lines
 from ..random import generator
 
 
@@ -23,7 +24,9 @@ def uniform(
     shape: tuple[int, ...], bound: float, *, dtype: Any = np.float32, rng: Any = None
 ) -> np.ndarray:
     """Uniform in [-bound, bound)."""
-    return generator(rng).uniform(-bound, bound, shape).astype(dtype)
+    weight = on_lines(shape, dtype)
+    weight[...] = generator(rng).uniform(-bound, bound, shape)
+    return weight
 
 
 def kaiming_uniform(
