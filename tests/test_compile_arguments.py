@@ -270,3 +270,16 @@ def test_no_grad_is_part_of_the_form():
     with tg.no_grad():
         assert not call(ONES).requires_grad
     assert call(ONES).requires_grad and programs(call) == 2
+
+
+def test_a_model_under_no_grad_and_outside_in_turn():
+    """The latest program is only for calls in the mode that it was made in."""
+    model = tg.nn.MLP(3, [2], rng=0)
+    predict = tg.compile(model)
+    x = np.ones((1, 3), np.float32)
+    for _ in range(3):
+        with tg.no_grad():
+            assert [predict(x).requires_grad for _ in range(2)] == [False] * 2
+            np.testing.assert_array_equal(predict(x).data, model(x).data)
+        assert [predict(x).requires_grad for _ in range(2)] == [True] * 2
+    assert sum(map(len, predict.programs.values())) == 2

@@ -58,7 +58,8 @@ class Compiled:
         program = self._latest
         if (
             program is not None
-            and not (kwargs or traces or watching or silenced)
+            and not (kwargs or traces or watching)
+            and (not silenced if program.recording else not recording())
             and program.admits(args)
         ):
             return program.run(args)
@@ -78,7 +79,7 @@ class Compiled:
             self.scalars = compile_scalars(self.function)
             return self.scalars(*args, **kwargs)
         flat = not kwargs and len(leaves) == len(args) and all(map(is_, leaves, args))
-        self._latest = program if flat and recording() else None
+        self._latest = program if flat else None
         self._shown = program
         return program.run(leaves)
 
