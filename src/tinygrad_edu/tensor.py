@@ -21,7 +21,7 @@ from .dtypes import SUPPORTED, as_array, require_floating, unsupported
 from .errors import CallError, DtypeError, GraphError, ShapeError
 from .graph import Node, Recorder, open_trace, propagate, silenced, traces
 from .in_place import WritableNode, in_place
-from .op import NO_PARAMS, OPS, Op, apply, on_arrays
+from .op import NO_PARAMS, OPS, Op, apply, refuse
 from .ops.reduction import sum as _sum
 from .ops.shape import astype, flatten, getitem, reshape, transpose
 from .writes import mark_written, tick
@@ -99,7 +99,13 @@ class Tensor(WritableNode, TensorMethods):
                 return cls.record(op, tuple([_operand(op, value) for value in inputs]), params)
         if traces and (trace := open_trace()) is not None:
             payloads, plain = trace.lift_tensors(inputs, payloads), False
-        out = on_arrays(op, payloads, params) if plain else apply(op, tuple(payloads), params)
+        if plain:
+            try:
+                out = op.forward(*payloads, **params) if params else op.forward(*payloads)
+            except (ValueError, IndexError) as error:
+                refuse(op, tuple(payloads), error)
+        else:
+            out = apply(op, tuple(payloads), params)
         stash = None
         if op.stash:
             out, stash = out

@@ -116,7 +116,9 @@ def linear(x: Any, weight: Any, bias: Any, *, activation: str | None) -> ndarray
     out)."""
     code = ACTIVATION_CODES.get(activation, UNFIT)
     if type(x) is ndarray and type(weight) is ndarray and (bias is None or type(bias) is ndarray):
-        out = empty(x.shape[:-1] + weight.shape[:1], x.dtype)
+        flat = x.ndim == 2 == weight.ndim
+        shape = (len(x), len(weight)) if flat else x.shape[:-1] + weight.shape[:1]
+        out = empty(shape, x.dtype)
         status = _dense(at(out), at(x), at(weight), 0 if bias is None else at(bias), code)
         if not status:
             return out

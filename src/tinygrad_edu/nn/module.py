@@ -85,7 +85,10 @@ class Module:
         if traces and (trace := open_trace()) is not None:
             trace.modules.setdefault(id(self), self)
         try:
-            out = self.forward(*inputs, **kwargs)
+            if len(inputs) == 1 and not kwargs:  # what almost all calls are takes the short way
+                out = self.forward(inputs[0])  # type: ignore[call-arg, arg-type]
+            else:
+                out = self.forward(*inputs, **kwargs)
             if self._forward_hooks:
                 for hook in self._forward_hooks.values():
                     changed = hook(self, inputs, out)
