@@ -101,7 +101,9 @@ WORD void NAME(micro)(T *c, size_t ldc, const T *a, size_t a_row, size_t a_col, 
                       const size_t vectors)
 {
     V sum[MR][2];
-    size_t ahead = 8 * MR / rows * b_row; /* about 8 MR multiply-adds, 200 cycles */
+    /* About 8 MR multiply-adds ahead, 200 cycles. As an offset from b it would take two registers, of
+     * which there is none left: the second came out of a vector register, a cycle a step. */
+    const T *soon = b + 8 * MR / rows * b_row;
     UNROLL
     for (size_t i = 0; i < rows; i++) {
         if (accumulate) {
@@ -120,8 +122,8 @@ WORD void NAME(micro)(T *c, size_t ldc, const T *a, size_t a_row, size_t a_col, 
             across[v] = vload(b + v * LANES);
         }
         PREFETCH(a + 64 * a_col);
-        PREFETCH(b + ahead);
-        PREFETCH(b + ahead + (vectors - 1) * LANES);
+        PREFETCH(soon);
+        PREFETCH(soon + (vectors - 1) * LANES);
         UNROLL
         for (size_t i = 0; i < rows; i++) {
             V down = vset(a[i * a_row]);
@@ -132,6 +134,7 @@ WORD void NAME(micro)(T *c, size_t ldc, const T *a, size_t a_row, size_t a_col, 
         }
         a += a_col;
         b += b_row;
+        soon += b_row;
     }
     UNROLL
     for (size_t i = 0; i < rows; i++) {
