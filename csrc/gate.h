@@ -16,8 +16,8 @@
 #define COLUMNS_LIE 0x0002 /* Fortran order */
 #define ALIGNED 0x0100
 
-/* The dtype objects of float and double. */
-static const void *tg_float, *tg_double;
+/* The class of arrays, and the dtypes of float and double: Python's objects. */
+static const void *tg_ndarray, *tg_float, *tg_double;
 
 /* cdef: begin */
 
@@ -32,14 +32,17 @@ struct tg_array {
 
 enum { TG_UNFIT = -1 };
 
-/* Take the ids of the dtypes float32 and float64. To be called after tg_take_ids. */
-static void tg_take_dtypes(uintptr_t f32, uintptr_t f64);
+/* Take the ids of numpy.ndarray and of the dtypes float32 and float64. To be called after
+ * tg_take_ids. */
+static void tg_take_kinds(uintptr_t ndarray, uintptr_t f32, uintptr_t f64);
 
-/* Write what stands in an array of at most 2 axes: where its numbers are, how many axes, their
- * lengths and steps, the id of the dtype, the flags. */
+/* Write what stands in an array of at most 2 axes: its class, where its numbers are, how many axes,
+ * their lengths and steps, the id of the dtype, the flags. */
 static void tg_describe(uintptr_t array, intptr_t *found);
 
-/* c = a b, of two axes each. */
+/* The arguments below may be ids of any objects: what is no array does not fit. */
+
+/* c = a b, of two axes each. c has the shape and the dtype that this makes. */
 static int tg_matmul(uintptr_t c, uintptr_t a, uintptr_t b);
 
 /* y = act(x w^T + bias), bias an array or 0. y has the shape and the dtype that this makes. */
@@ -52,8 +55,9 @@ static int tg_dense_grad(uintptr_t dx, uintptr_t dw, uintptr_t db, uintptr_t dz,
 
 /* cdef: end */
 
-static void tg_take_dtypes(uintptr_t f32, uintptr_t f64)
+static void tg_take_kinds(uintptr_t ndarray, uintptr_t f32, uintptr_t f64)
 {
+    tg_ndarray = (const void *)ndarray;
     tg_float = (const void *)f32;
     tg_double = (const void *)f64;
 }
@@ -63,9 +67,16 @@ static const struct tg_array *tg_array(uintptr_t id)
     return (const struct tg_array *)(id + tg_head);
 }
 
+/* The class of an object is the last word of its head. */
+static const void *tg_class(uintptr_t object)
+{
+    return *(const void **)(object + tg_head - sizeof(void *));
+}
+
 static void tg_describe(uintptr_t array, intptr_t *found)
 {
     const struct tg_array *x = tg_array(array);
+    *found++ = (intptr_t)tg_class(array);
     *found++ = (intptr_t)x->numbers;
     *found++ = x->axes;
     for (int i = 0; i < x->axes && i < 2; i++) {
@@ -78,12 +89,21 @@ static void tg_describe(uintptr_t array, intptr_t *found)
     *found = x->flags;
 }
 
-/* Whether kernels can read an array of this dtype as it lies; no array is no trouble. */
+/* The dtype of an array that there are kernels for, or NULL. */
+static const void *tg_float_dtype(uintptr_t array)
+{
+    if (tg_head == 0 || tg_class(array) != tg_ndarray) {
+        return NULL;
+    }
+    const void *dtype = tg_array(array)->dtype;
+    return dtype == tg_float || dtype == tg_double ? dtype : NULL;
+}
+
+/* Whether it is an array of this dtype that kernels can read as it lies. */
 static int tg_is_ready(uintptr_t array, const void *dtype)
 {
     int needed = ROWS_LIE | ALIGNED;
-    return array == 0 ||
-           (tg_array(array)->dtype == dtype && (tg_array(array)->flags & needed) == needed);
+    return dtype && tg_float_dtype(array) == dtype && (tg_array(array)->flags & needed) == needed;
 }
 
 /* ---- gemm -------------------------------------------------------------------------------------- */
@@ -125,15 +145,11 @@ static int tg_take_matrix(struct tg_matrix *m, const struct tg_array *x, size_t 
 static int tg_matmul(uintptr_t c, uintptr_t a, uintptr_t b)
 {
     struct tg_matrix A, B;
-    if (tg_head == 0) {
-        return TG_UNFIT;
-    }
-    const void *dtype = tg_array(a)->dtype;
+    const void *dtype = tg_float_dtype(a);
     int is_float = dtype == tg_float;
     size_t size = is_float ? sizeof(float) : sizeof(double);
-    if ((!is_float && dtype != tg_double) || tg_array(b)->dtype != dtype ||
-        !tg_take_matrix(&A, tg_array(a), size) || !tg_take_matrix(&B, tg_array(b), size) ||
-        A.columns != B.rows) {
+    if (dtype == NULL || tg_float_dtype(b) != dtype || !tg_take_matrix(&A, tg_array(a), size) ||
+        !tg_take_matrix(&B, tg_array(b), size) || A.columns != B.rows) {
         return TG_UNFIT;
     }
     int flags = (A.turned ? TG_TRANS_A : 0) | (B.turned ? TG_TRANS_B : 0);
@@ -150,22 +166,20 @@ struct tg_layer {
     int is_float;
 };
 
-/* The sizes of a layer. Returns whether x (..., in), w (out, in) and db or bias (out) are ready and
- * fit, with numbers in them. */
+/* The sizes of a layer. Returns whether x (..., in), w (out, in) and db or bias (out), which may be
+ * 0, are ready and fit, with numbers in them. */
 static int tg_take_layer(struct tg_layer *l, uintptr_t x, uintptr_t w, uintptr_t bias)
 {
-    if (tg_head == 0) {
+    const void *dtype = tg_float_dtype(x);
+    if (!tg_is_ready(x, dtype) || !tg_is_ready(w, dtype) || (bias && !tg_is_ready(bias, dtype))) {
         return 0;
     }
     const struct tg_array *X = tg_array(x), *W = tg_array(w);
-    const void *dtype = X->dtype;
-    l->is_float = dtype == tg_float;
-    if ((!l->is_float && dtype != tg_double) || X->axes < 1 || W->axes != 2 ||
-        !tg_is_ready(x, dtype) || !tg_is_ready(w, dtype) || !tg_is_ready(bias, dtype) ||
-        X->lengths[X->axes - 1] != W->lengths[1] ||
+    if (X->axes < 1 || W->axes != 2 || X->lengths[X->axes - 1] != W->lengths[1] ||
         (bias && (tg_array(bias)->axes != 1 || tg_array(bias)->lengths[0] != W->lengths[0]))) {
         return 0;
     }
+    l->is_float = dtype == tg_float;
     l->batch = 1;
     for (int i = 0; i < X->axes - 1; i++) {
         l->batch *= (size_t)X->lengths[i];
@@ -186,7 +200,7 @@ static int tg_dense(uintptr_t y, uintptr_t x, uintptr_t w, uintptr_t bias, int a
                       : tg_linear_f64(Y, X, W, B, l.batch, l.out, l.in, act);
 }
 
-/* Whether an array, which is there, is ready and has the shape of what a layer makes of x. */
+/* Whether it is an array that is ready and has the shape of what a layer makes of x. */
 static int tg_is_made_of(uintptr_t y, uintptr_t x, size_t out)
 {
     const struct tg_array *X = tg_array(x), *Y = tg_array(y);

@@ -76,7 +76,7 @@ class Elsewhere:
 
 @pytest.mark.skipif(library.at is not id, reason="ids are not used")
 @pytest.mark.parametrize(
-    "wrong", range(6), ids=["numbers", "axes", "length", "step", "dtype", "flags"]
+    "wrong", range(7), ids=["class", "numbers", "axes", "length", "step", "dtype", "flags"]
 )
 def test_what_is_not_where_it_should_be_is_not_read(wrong):
     lib = Elsewhere(wrong)

@@ -79,15 +79,15 @@ def _reads_arrays(lib: Any, ffi: Any) -> bool:
     whole = np.frombuffer(memory, np.uint8)
     arrays: dict[int, ndarray] = {0: whole, 7: whole[7:].reshape(-1, 3).T, 4095: whole[::-2]}
     arrays |= {8: whole[8:].view(F64)[:9].reshape(3, 3)[:, :2], 4: whole[4:].view(F32)[:1]}
-    found = ffi.new("intptr_t[]", 9)
+    found = ffi.new("intptr_t[]", 10)
     lib.tg_take_ids(head)
     for place, x in arrays.items():
-        known = [start + place, x.ndim, *x.shape, *x.strides, id(x.dtype), x.flags.num]
+        known = [id(ndarray), start + place, x.ndim, *x.shape, *x.strides, id(x.dtype), x.flags.num]
         lib.tg_describe(id(x), found)
         if list(found)[: len(known)] != known:
             lib.tg_take_ids(0)
             return False
-    lib.tg_take_dtypes(id(F32), id(F64))
+    lib.tg_take_kinds(id(ndarray), id(F32), id(F64))
     return True
 
 

@@ -21,6 +21,8 @@ from . import reference
 from .library import UNFIT, at, at_or_null, c_functions, check, gate, kernel_of, like, ready
 
 TRANS_A, TRANS_B = 1, 2
+# What asking for a shape and a dtype raises where there are none, or not those of two matrices.
+_NOT_SO_SIMPLE = AttributeError, TypeError, ValueError
 ACTIVATION_CODES = {None: 0, "relu": 1, "sigmoid": 2, "tanh": 3}
 
 _matmul, _dense, _dense_grad = gate("matmul"), gate("dense"), gate("dense_grad")
@@ -33,13 +35,16 @@ _linear_grad = c_functions("linear_grad")
 def matmul(a: Any, b: Any) -> ndarray:
     """a @ b with NumPy's meaning: (..., m, k) @ (..., k, n), vectors allowed on either side,
     leading axes broadcast."""
-    if type(a) is ndarray and type(b) is ndarray and b.ndim == 2 and a.ndim == 2:
-        out = empty((len(a), b.shape[1]), a.dtype)
-        status = _matmul(at(out), at(a), at(b))
-        if not status:
-            return out
-        if status != UNFIT:
-            check(status, "matmul")
+    try:
+        (m, _), (_, n) = a.shape, b.shape
+        out = empty((m, n), a.dtype)
+    except _NOT_SO_SIMPLE:
+        return _matmul_of_any(np.asarray(a), np.asarray(b))
+    status = _matmul(at(out), at(a), at(b))
+    if not status:
+        return out
+    if status != UNFIT:
+        check(status, "matmul")
     return _matmul_of_any(np.asarray(a), np.asarray(b))
 
 
@@ -115,15 +120,17 @@ def linear(x: Any, weight: Any, bias: Any, *, activation: str | None) -> ndarray
     """act(x @ weight.T + bias): x (..., in), weight (out, in), bias (out,) or None, result (...,
     out)."""
     code = ACTIVATION_CODES.get(activation, UNFIT)
-    if type(x) is ndarray and type(weight) is ndarray and (bias is None or type(bias) is ndarray):
+    try:
         flat = x.ndim == 2 == weight.ndim
         shape = (len(x), len(weight)) if flat else x.shape[:-1] + weight.shape[:1]
         out = empty(shape, x.dtype)
-        status = _dense(at(out), at(x), at(weight), 0 if bias is None else at(bias), code)
-        if not status:
-            return out
-        if status != UNFIT:
-            check(status, "linear")
+    except _NOT_SO_SIMPLE:
+        return _linear_of_any(x, weight, bias, activation)
+    status = _dense(at(out), at(x), at(weight), 0 if bias is None else at(bias), code)
+    if not status:
+        return out
+    if status != UNFIT:
+        check(status, "linear")
     return _linear_of_any(x, weight, bias, activation)
 
 
