@@ -304,6 +304,21 @@ def test_matmul_of_one_row_repeated(isa):
     np.testing.assert_allclose(got, np.full((4, 5), (a @ b).item()), rtol=1e-14)
 
 
+@pytest.mark.parametrize(
+    "as_given", [np.ndarray.tolist, np.asmatrix, lambda x: x[:, ::-1][:, ::-1]]
+)
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_what_is_no_plain_array_is_taken_as_one(as_given, isa):
+    """Lists, and subclasses of arrays, which C is handed and does not read."""
+    x, w = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(4, 3)
+    for got in (
+        kernels.matmul(as_given(x), as_given(np.array(w.T))),
+        kernels.linear(as_given(x), as_given(w), None, activation=None),
+        kernels.linear(x, w, [0.0] * 4, activation=None),
+    ):
+        np.testing.assert_array_equal(got, x @ w.T)
+
+
 def placed(x, offset):
     """A copy of `x` whose numbers begin so many bytes behind the beginning of a cache line."""
     memory = np.empty(x.nbytes + 128, np.uint8)
