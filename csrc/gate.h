@@ -106,7 +106,7 @@ static int tg_is_ready(uintptr_t array, const void *dtype)
     return dtype && tg_float_dtype(array) == dtype && (tg_array(array)->flags & needed) == needed;
 }
 
-/* ---- gemm -------------------------------------------------------------------------------------- */
+/* ---- gemm ------------------------------------------------------------------------------------ */
 
 /* A matrix as gemm reads it. */
 struct tg_matrix {
@@ -159,7 +159,7 @@ static int tg_matmul(uintptr_t c, uintptr_t a, uintptr_t b)
                     : tg_gemm_f64(C, A.numbers, B.numbers, m, n, k, n, A.ld, B.ld, flags);
 }
 
-/* ---- The dense layer --------------------------------------------------------------------------- */
+/* ---- The dense layer ------------------------------------------------------------------------- */
 
 struct tg_layer {
     size_t batch, out, in;

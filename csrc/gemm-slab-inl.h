@@ -282,8 +282,9 @@ static int NAME(multiply_slab)(struct NAME(slab) *s)
     return TG_OK;
 }
 
-/* Columns [begin, end) of a product, by slabs. If need be k is cut, as long as KC of it leave room for A and B whole: every
- * number is packed once then, and C passes by once more for each cut. Else m and n are cut. */
+/* Columns [begin, end) of a product, by slabs. If need be k is cut, as long as KC of it leave room
+ * for A and B whole: every number is packed once then, and C passes by once more for each cut. Else
+ * m and n are cut. */
 static int NAME(multiply_columns)(const struct NAME(product) *g, size_t begin, size_t end)
 {
     int trans_a = g->flags & TG_TRANS_A;

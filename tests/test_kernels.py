@@ -14,6 +14,7 @@ from strategies import differentiable, elementwise, name, numbers, rows, samples
 
 import tinygrad_edu as tg
 from tinygrad_edu import kernels
+from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.kernels import reference
 from tinygrad_edu.op import OPS
 from tinygrad_edu.testing import LAYOUTS
@@ -317,6 +318,15 @@ def test_what_is_no_plain_array_is_taken_as_one(as_given, isa):
         kernels.linear(x, w, [0.0] * 4, activation=None),
     ):
         np.testing.assert_array_equal(got, x @ w.T)
+
+
+def test_matrices_that_do_not_fit_are_refused_before_their_product_is_too_large():
+    tall = np.broadcast_to(np.float32(1), (10**9, 3))
+    wide = np.broadcast_to(np.float32(1), (10**9, 4))
+    with pytest.raises(ShapeError, match="inner dimensions differ"):
+        kernels.matmul(tall, wide.T)
+    with pytest.raises(ShapeError, match="last axis"):
+        kernels.linear(tall, wide, None, activation=None)
 
 
 def placed(x, offset):

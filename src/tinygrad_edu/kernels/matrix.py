@@ -21,8 +21,9 @@ from . import reference
 from .library import UNFIT, at, at_or_null, c_functions, check, gate, kernel_of, like, ready
 
 TRANS_A, TRANS_B = 1, 2
-# What asking for a shape and a dtype raises where there are none, or not those of two matrices.
-_NOT_SO_SIMPLE = AttributeError, TypeError, ValueError
+# What making room for a result raises where there is no shape or dtype, or not those of matrices
+# that fit: two that do not may ask for more than there is.
+_NOT_SO_SIMPLE = AttributeError, MemoryError, TypeError, ValueError
 ACTIVATION_CODES = {None: 0, "relu": 1, "sigmoid": 2, "tanh": 3}
 
 _matmul, _dense, _dense_grad = gate("matmul"), gate("dense"), gate("dense_grad")
