@@ -106,6 +106,18 @@ static int tg_is_ready(uintptr_t array, const void *dtype)
     return dtype && tg_float_dtype(array) == dtype && (tg_array(array)->flags & needed) == needed;
 }
 
+/* Whether an array, if there is one, has room for so many numbers: asked of what is written to, which
+ * Python made a moment before, so that a shape that changes meanwhile (a thread may set it) can do no
+ * harm. */
+static int tg_has_room(uintptr_t array, size_t numbers)
+{
+    size_t room = 1;
+    for (int i = 0; array && i < tg_array(array)->axes; i++) {
+        room *= (size_t)tg_array(array)->lengths[i];
+    }
+    return array == 0 || room >= numbers;
+}
+
 /* ---- gemm ------------------------------------------------------------------------------------ */
 
 /* A matrix as gemm reads it. */
@@ -125,18 +137,13 @@ static int tg_take_matrix(struct tg_matrix *m, const struct tg_array *x, size_t 
     m->numbers = x->numbers;
     m->rows = (size_t)x->lengths[0];
     m->columns = (size_t)x->lengths[1];
-    m->turned = 0;
-    m->ld = m->columns;
-    if (x->flags & ROWS_LIE) {
+    if (x->flags & (ROWS_LIE | COLUMNS_LIE)) {
+        m->turned = !(x->flags & ROWS_LIE);
+        m->ld = m->turned ? m->rows : m->columns;
         return 1;
     }
-    m->turned = !(x->flags & COLUMNS_LIE) ? x->steps[0] == (intptr_t)size : 1;
-    m->ld = m->rows;
-    if (x->flags & COLUMNS_LIE) {
-        return 1;
-    }
-    intptr_t along = x->steps[!m->turned];
-    intptr_t apart = x->steps[m->turned];
+    m->turned = x->steps[0] == (intptr_t)size;
+    intptr_t along = x->steps[!m->turned], apart = x->steps[m->turned];
     m->ld = (size_t)apart / size;
     return along == (intptr_t)size && apart > 0 && (size_t)apart % size == 0 &&
            m->ld >= (m->turned ? m->rows : m->columns);
@@ -149,7 +156,8 @@ static int tg_matmul(uintptr_t c, uintptr_t a, uintptr_t b)
     int is_float = dtype == tg_float;
     size_t size = is_float ? sizeof(float) : sizeof(double);
     if (dtype == NULL || tg_float_dtype(b) != dtype || !tg_take_matrix(&A, tg_array(a), size) ||
-        !tg_take_matrix(&B, tg_array(b), size) || A.columns != B.rows) {
+        !tg_take_matrix(&B, tg_array(b), size) || A.columns != B.rows ||
+        !tg_has_room(c, A.rows * B.columns)) {
         return TG_UNFIT;
     }
     int flags = (A.turned ? TG_TRANS_A : 0) | (B.turned ? TG_TRANS_B : 0);
@@ -192,7 +200,8 @@ static int tg_take_layer(struct tg_layer *l, uintptr_t x, uintptr_t w, uintptr_t
 static int tg_dense(uintptr_t y, uintptr_t x, uintptr_t w, uintptr_t bias, int act)
 {
     struct tg_layer l;
-    if (act < TG_ACT_NONE || !tg_take_layer(&l, x, w, bias)) {
+    if (act < TG_ACT_NONE || !tg_take_layer(&l, x, w, bias) ||
+        !tg_has_room(y, l.batch * l.out)) {
         return TG_UNFIT;
     }
     void *Y = tg_numbers(y), *X = tg_numbers(x), *W = tg_numbers(w), *B = tg_numbers(bias);
@@ -217,7 +226,8 @@ static int tg_dense_grad(uintptr_t dx, uintptr_t dw, uintptr_t db, uintptr_t dz,
 {
     struct tg_layer l;
     if (!tg_take_layer(&l, x, w, db) || !tg_is_made_of(g, x, l.out) ||
-        !tg_is_made_of(y, x, l.out)) {
+        !tg_is_made_of(y, x, l.out) || !tg_has_room(dx, l.batch * l.in) ||
+        !tg_has_room(dw, l.out * l.in) || !tg_has_room(dz, l.batch * l.out)) {
         return TG_UNFIT;
     }
     void *DX = tg_numbers(dx), *DW = tg_numbers(dw), *DB = tg_numbers(db), *DZ = tg_numbers(dz);

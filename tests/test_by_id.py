@@ -12,6 +12,7 @@ from processes import started
 
 from tinygrad_edu import kernels
 from tinygrad_edu.kernels import library
+from tinygrad_edu.testing import LAYOUTS
 
 pytestmark = pytest.mark.skipif(library.lib is None, reason="there are no C kernels")
 
@@ -21,6 +22,7 @@ import sys, numpy
 sys.implementation.name = sys.argv[1]
 import tinygrad_edu as tg
 from tinygrad_edu.kernels import library
+from tinygrad_edu.testing import LAYOUTS
 from tinygrad_edu.testing import LAYOUTS
 F, rng, made = tg.nn.functional, numpy.random.default_rng(0), []
 for dtype in numpy.float32, numpy.float64:
@@ -87,6 +89,64 @@ def test_what_is_not_where_it_should_be_is_not_read(wrong):
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="ids are addresses in CPython")
 def test_ids_are_used_where_they_can_be():
     assert library.at is id
+
+
+class Subclass(np.ndarray):
+    """An array to C but for its class, which may mean something else by its numbers."""
+
+
+WRITTEN = {"out": (2, 4), "y": (2, 4), "dx": (2, 3), "dw": (4, 3), "dz": (2, 4)}
+READ = {
+    "a": (2, 3),
+    "b": (3, 4),
+    "x": (2, 3),
+    "w": (4, 3),
+    "bias": (4,),
+    "g": (2, 4),
+    "made": (2, 4),
+}
+GATES = {
+    "matmul": (("out", "a", "b"), ()),
+    "dense": (("y", "x", "w", "bias"), (1,)),
+    "dense_grad": (("dx", "dw", "bias", "dz", "g", "made", "x", "w"), (1,)),
+}
+
+
+@pytest.mark.skipif(library.at is not id, reason="ids are not used")
+@pytest.mark.parametrize("name", GATES)
+def test_what_does_not_fit_passes_no_gate(name):
+    """One array after the other is not what it was; what a gate let pass of it, its kernel would
+    misread, or write beyond."""
+    names, rest = GATES[name]
+    arrays = {each: np.ones((WRITTEN | READ)[each]) for each in names}
+
+    def status(**changed):
+        given = {**arrays, **changed}
+        return library.gate(name)(*map(id, given.values()), *rest)
+
+    assert status() == 0
+    for each in names:
+        good = arrays[each]
+        smaller = good[1:].copy() if each in ("b", "bias") else good[..., 1:].copy()
+        assert status(**{each: smaller}) == library.UNFIT, each
+        if each in WRITTEN:  # the rest of it is what the gate in Python has made
+            continue
+        for wrong in (
+            good.view(Subclass),
+            good.astype(np.float32),
+            good.astype(good.dtype.newbyteorder()),
+            LAYOUTS["misaligned"](good),
+            np.ones(()),
+        ):
+            assert status(**{each: wrong}) == library.UNFIT, (each, type(wrong), wrong.dtype)
+        repeated = np.broadcast_to(np.ones(()), good.shape)
+        assert status(**{each: repeated}) == library.UNFIT, each
+
+
+@pytest.mark.skipif(library.at is not id, reason="ids are not used")
+def test_an_activation_that_there_is_not_passes_no_gate():
+    arrays = [np.ones((WRITTEN | READ)[each]) for each in GATES["dense"][0]]
+    assert library.gate("dense")(*map(id, arrays), -1) == library.UNFIT
 
 
 def test_all_that_c_reads_is_held_by_a_name():

@@ -100,7 +100,7 @@ class Tensor(WritableNode, TensorMethods):
         if traces and (trace := open_trace()) is not None:
             payloads, plain = trace.lift_tensors(inputs, payloads), False
         if plain:
-            try:
+            try:  # on_arrays, written out: every operation pays for that call
                 out = op.forward(*payloads, **params) if params else op.forward(*payloads)
             except (ValueError, IndexError) as error:
                 refuse(op, tuple(payloads), error)

@@ -193,7 +193,9 @@ def _linear_vjp(
     status = _dense_grad(*written, at(g), at(out), at(x), at(weight), code)
     if status == UNFIT:
         kernel = kernel_of(_linear_grad, x, weight, g, *(() if bias is None else (bias,)))
-        if kernel is None:
+        features, inner = weight.shape[:1], weight.shape[1:]
+        fits = x.shape[-1:] == inner and x.shape[:-1] + features == g.shape
+        if kernel is None or not fits or (bias is not None and bias.shape != features):
             return NotImplemented
         g, out, x, weight = ready(g), ready(out), ready(x), ready(weight)
         sizes = prod(x.shape[:-1]), *weight.shape, code
