@@ -437,6 +437,7 @@ def test_linear_kernel_is_the_formula(shape, n_out, activation, dtype, bias, isa
         )
 
 
+@pytest.mark.skipif(kernels.linear.vjp is None, reason="there are no C kernels")
 @pytest.mark.parametrize("layout", ["contiguous", "misaligned"])
 @pytest.mark.parametrize(
     "which, shape", [(0, (6, 4)), (0, (3, 2, 4)), (1, (4, 2)), (1, (8,)), (2, (2,)), (2, (2, 2))]
